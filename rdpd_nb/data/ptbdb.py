@@ -1,0 +1,145 @@
+"""PTB Diagnostic ECG Database (PhysioNet ptbdb 1.0.0): WFDB records at 1000 Hz -> 15 leads at 200 Hz."""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import wfdb
+from scipy.signal import resample_poly
+
+from ..errors import UserError, require_folder
+from ..paper import LEADS, published
+from .windows import Ledger, Recordings
+
+RATE = 200  # Hz, of the windows
+STANDARD_LEADS = LEADS[:12]  # in .dat; the three Frank leads are in .xyz
+GROUPS = (  # start of 'Reason for admission', in the order of the spec's classes
+    ("myocardial infarction",),
+    ("healthy control",),
+    ("cardiomyopathy", "heart failure"),
+    ("bundle branch block",),
+    ("dysrhythmia",),
+    ("hypertrophy",),
+)
+
+
+def files(folder: Path) -> list[Path]:
+    """Headers and signal files of all records patientNNN/s*."""
+    require_folder(folder, "patient001/s0010_re.hea and the other records of PTBDB")
+    found = [p for ending in ("hea", "dat", "xyz") for p in folder.glob(f"patient*/s*.{ending}")]
+    if not any(p.suffix == ".hea" for p in found):
+        raise UserError(f"{folder} holds no patientNNN/s*.hea; it should hold PTBDB as published.")
+    return found
+
+
+def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
+    """All records of the six groups at 200 Hz, one after another."""
+    statistics = published()["table1"]["ptbdb"]
+    headers = sorted(path for path in files(folder) if path.suffix == ".hea")
+    diagnoses = [diagnosis(path) for path in headers]
+    groups = [group(reason) for reason in diagnoses]
+    kept = [(path, label) for path, label in zip(headers, groups, strict=True) if label is not None]
+    left_out = Counter(reason for reason, label in zip(diagnoses, groups, strict=True) if label is None)
+    if not kept:
+        raise UserError(f"{folder}: none of the {len(headers)} records belongs to one of the six groups.")
+
+    signals, lengths, without_frank = [], [], 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and filtering leave Python's lock
+        for done, (signal, length) in enumerate(pool.map(read_record, [path for path, _ in kept]), 1):
+            signals.append(signal)
+            lengths.append(length)
+            without_frank += bool(np.isnan(signal[0, len(STANDARD_LEADS) :]).all())
+            if done % 100 == 0 or done == len(kept):
+                progress(f"  {done} of {len(kept)} records")
+    subjects = np.array([int(path.parent.name.removeprefix("patient")) for path, _ in kept])
+    ledger = Ledger()
+    ledger.add(
+        "records read", records=len(headers), subjects=len({p.parent for p in headers}),
+        table1=f"{statistics['subjects']} subjects, 549 records",
+    )
+    for reason, count in left_out.most_common():
+        ledger.add(f"removed: '{reason}' is none of the six groups", records=-count)
+    ledger.add(
+        "records of the six groups at 1000 Hz", rows=sum(lengths), records=len(kept), subjects=len(set(subjects)),
+        table1=f"{statistics['total_length']:,} rows",
+    )
+    if without_frank:
+        ledger.add("of these without .xyz: the Frank leads count as missing", records=without_frank)
+    length = np.array([len(signal) for signal in signals])
+    ledger.add("resampled to 200 Hz", rows=length.sum(), records=len(kept))
+    stop = length.cumsum()
+    return Recordings(
+        series=np.concatenate(signals), start=stop - length, stop=stop, subject=subjects,
+        label=np.array([label for _, label in kept]), ledger=ledger,
+    )
+
+
+def _header(path: Path) -> wfdb.Record:
+    try:
+        return wfdb.rdheader(str(path.with_suffix("")))
+    except Exception as error:  # wfdb raises whatever its parser stumbles over
+        raise UserError(f"{path}: not a readable WFDB header ({error}); download it again.") from None
+
+
+def diagnosis(path: Path) -> str:
+    """'Reason for admission' of a record, from the comments of its header."""
+    for comment in _header(path).comments:
+        name, _, value = comment.partition(":")
+        if name.strip().lower() == "reason for admission":
+            return value.strip()
+    raise UserError(f"{path}: no 'Reason for admission' among the header's comments, so no diagnosis; download it again.")
+
+
+def group(reason: str) -> int | None:
+    """Class index of a reason for admission, None where it is none of the six."""
+    for label, beginnings in enumerate(GROUPS):
+        if reason.lower().startswith(beginnings):
+            return label
+    return None
+
+
+def read_record(path: Path) -> tuple[np.ndarray, int]:
+    """One record: (samples at 200 Hz, 15) float32 in mV, and its length at the original rate.
+
+    Frank leads are NaN where the .xyz file is not there. Checks sizes and the header's checksums.
+    """
+    header = _header(path)
+    names = [name.lower() for name in header.sig_name]
+    missing = [lead for lead in STANDARD_LEADS if lead not in names]
+    if missing:
+        raise UserError(f"{path}: no lead {', '.join(missing)}; a PTBDB record has twelve leads and three Frank leads.")
+    leads = [lead for lead in LEADS if lead in names and _is_there(path, header, names.index(lead))]
+    record = wfdb.rdrecord(
+        str(path.with_suffix("")), channels=[names.index(lead) for lead in leads], physical=False
+    )
+    sums = record.d_signal.sum(0)
+    given = any(record.checksum)  # many PTBDB headers hold zeros in place of checksums
+    for lead, total, stored in zip(leads, sums, record.checksum, strict=True):
+        if given and (int(total) - int(stored)) % 65536:
+            raise UserError(f"{path}: lead {lead} does not match its checksum; download the record again.")
+    physical = record.dac()  # (samples, leads) in mV
+    change = Fraction(RATE, int(record.fs))
+    resampled = resample_poly(physical, change.numerator, change.denominator, axis=0, padtype="line")
+    signal = np.full((len(resampled), len(LEADS)), np.nan, np.float32)
+    signal[:, [LEADS.index(lead) for lead in leads]] = resampled
+    return signal, record.sig_len
+
+
+def _is_there(path: Path, header: wfdb.Record, channel: int) -> bool:
+    """Whether a channel's file is there and whole; only the Frank leads' .xyz may be missing."""
+    file = path.parent / header.file_name[channel]
+    if not file.exists():
+        if file.suffix == ".xyz":
+            return False
+        raise UserError(f"{path}: its signal file {file.name} is not beside it; download the record again.")
+    expected = 2 * header.sig_len * header.file_name.count(file.name)  # format 16: two bytes a sample
+    if file.stat().st_size < expected:
+        raise UserError(
+            f"{file}: {file.stat().st_size:,} bytes where its header promises {expected:,}; "
+            "the file is truncated: download it again."
+        )
+    return True

@@ -1,0 +1,90 @@
+"""Eq. 6-15 of the paper, one function an equation.
+
+Every loss returns one value a row, shape (...), in nats; its mean over the rows of a batch is what is minimised.
+Logits have shape (..., C), attention (..., M), labels (...) of class indices. All work in log space.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def log_softmax_t(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """log S(x, T), Eq. 6, for logits (..., C)."""
+    return F.log_softmax(logits / temperature, dim=-1)
+
+
+def soft_predictions(logits: Tensor, temperature: float) -> Tensor:
+    """P_T = S(O, T), Eq. 7: probabilities (..., C)."""
+    return log_softmax_t(logits, temperature).exp()
+
+
+def _negative_log_likelihood(log_p: Tensor, y: Tensor) -> Tensor:
+    """-log p of the true class, (...), from log-probabilities (..., C) and labels (...)."""
+    return -log_p.gather(-1, y.unsqueeze(-1)).squeeze(-1)
+
+
+def teacher_loss(logits: Tensor, y: Tensor, temperature: float) -> Tensor:
+    """L_teacher = CE(Y, S(O_r, T)), Eq. 8: the temperature is already there in training."""
+    return _negative_log_likelihood(log_softmax_t(logits, temperature), y)
+
+
+def attention_loss(log_a_student: Tensor, a_teacher: Tensor) -> Tensor:
+    """L_att = KL(A_p || A_r), Eq. 10.
+
+    log_a_student: log A_p (..., M). a_teacher: A_r (..., M); values below the smallest normal number count as
+    that, so that a segment the teacher ignores gives a large but finite loss.
+    """
+    log_a_teacher = a_teacher.clamp_min(torch.finfo(a_teacher.dtype).tiny).log()
+    return (log_a_student.exp() * (log_a_student - log_a_teacher)).sum(-1)
+
+
+def hard_loss(logits: Tensor, y: Tensor) -> Tensor:
+    """L_hard = CE(Y, S(O_p, 1)), Eq. 11."""
+    return _negative_log_likelihood(log_softmax_t(logits), y)
+
+
+def soft_loss(logits: Tensor, p_teacher: Tensor, temperature: float) -> Tensor:
+    """L_soft = T^2 CE(P_{r,T}, P_{p,T}), Eq. 12, with the teacher's soft labels p_teacher (..., C)."""
+    return -(temperature**2) * (p_teacher * log_softmax_t(logits, temperature)).sum(-1)
+
+
+def combined_log_predictions(logits: Tensor, combine: Tensor, temperature: float) -> Tensor:
+    """log P_comb = log S(w1 P_{p,1} + w2 P_{p,T} + b, 1), Eq. 13, (..., C).
+
+    logits: (B, C) with combine (3,), or (E, B, C) with (E, 3): w1, w2, b. It is a softmax over probabilities, so P_comb never gets near 1; b shifts
+    every class alike and so has no effect and no gradient. Both are as published.
+    """
+    w1, w2, b = combine[..., None, None].unbind(-3)  # each (..., 1, 1), over the rows and classes
+    mixture = w1 * soft_predictions(logits, 1.0) + w2 * soft_predictions(logits, temperature) + b
+    return log_softmax_t(mixture)
+
+
+def combined_loss(logits: Tensor, combine: Tensor, y: Tensor, temperature: float) -> Tensor:
+    """L_comb = CE(Y, P_comb), Eq. 14."""
+    return _negative_log_likelihood(combined_log_predictions(logits, combine, temperature), y)
+
+
+def loss_terms(
+    names: tuple[str, ...],
+    *,
+    logits: Tensor,
+    log_attention: Tensor,
+    combine: Tensor,
+    y: Tensor,
+    temperature: float,
+    p_teacher: Tensor | None = None,
+    a_teacher: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """The named terms of Eq. 8 and Eq. 15, each one value a row.
+
+    Eq. 15 is the plain sum of 'attention', 'hard', 'soft' and 'combined'; the ablations leave terms out.
+    """
+    compute = {
+        "teacher": lambda: teacher_loss(logits, y, temperature),
+        "hard": lambda: hard_loss(logits, y),
+        "soft": lambda: soft_loss(logits, p_teacher, temperature),
+        "combined": lambda: combined_loss(logits, combine, y, temperature),
+        "attention": lambda: attention_loss(log_attention, a_teacher),
+    }
+    return {name: compute[name]() for name in names}

@@ -1,0 +1,190 @@
+"""A notebook's parameters: typed, checked, unknown names refused; and where a run's files live.
+
+A notebook calls `run = params.check("03_direct", globals())` in the cell after its `parameters` cell. No other
+module knows paths.
+"""
+
+import ast
+import difflib
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import data
+from .errors import UserError
+from .files import root
+from .paper import METHODS, SPECS, Spec
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_list(value: Any, of: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(of, value)) and len(set(value)) == len(value)
+
+
+# What each parameter must be: a test, and the words of the message when it fails.
+KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "dataset": (lambda v: v in SPECS, f"one of {', '.join(SPECS)}"),
+    "datasets": (lambda v: _is_list(v, lambda d: d in SPECS), f"a list of data sets out of {', '.join(SPECS)}"),
+    "view": (lambda v: isinstance(v, str), "the name of a view"),
+    "profile": (lambda v: isinstance(v, str) and bool(re.fullmatch(r"[A-Za-z0-9_-]+", v)), "a name of letters and digits"),
+    "source": (lambda v: v in ("simulated", "real"), "'simulated' or 'real'"),
+    "raw": (lambda v: isinstance(v, str), "a folder, as text ('' means $RDPD_RAW or data/raw)"),
+    "scale": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 (smallest) to 1 (paper-sized)"),
+    "seeds": (lambda v: _is_list(v, lambda s: _is_int(s) and s >= 0), "a list of different whole numbers from 0"),
+    "epochs": (lambda v: _is_int(v) and v >= 1, "a whole number from 1"),
+    "device": (lambda v: isinstance(v, str) and bool(re.fullmatch(r"auto|cpu|cuda(:\d+)?", v)), "'auto', 'cpu' or 'cuda'"),
+    "results": (lambda v: isinstance(v, str) and bool(v), "a folder, as text"),
+    "fractions": (
+        lambda v: _is_list(v, lambda f: _is_number(f) and 0 < f <= 1), "a list of different numbers above 0, up to 1"
+    ),
+    "amplitudes": (
+        lambda v: _is_list(v, lambda a: _is_number(a) and a >= 0), "a list of different numbers from 0"
+    ),
+    "noise_kind": (lambda v: v in ("normal", "uniform"), "'normal' or 'uniform'"),
+}
+_ALWAYS = ("profile", "source", "seeds", "epochs", "device", "results")
+_ONE_VIEW = ("dataset", "view", "raw", "scale", *_ALWAYS)
+NOTEBOOKS: dict[str, tuple[str, ...]] = {
+    "01_preprocessing": _ONE_VIEW,
+    **{method.notebook: _ONE_VIEW for method in METHODS.values()},
+    "08_rich_data_size": (*_ONE_VIEW, "fractions"),
+    "09_noise_robustness": (*_ONE_VIEW, "amplitudes", "noise_kind"),
+    "10_tables_and_figures": ("datasets", *_ALWAYS),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The checked parameters of one notebook run, and the places its files go to."""
+
+    notebook: str
+    parameters: dict[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["parameters"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def spec(self) -> Spec:
+        return SPECS[self.parameters["dataset"]]
+
+    @property
+    def results_root(self) -> Path:
+        """results/<profile>; a relative folder counts from the project's, `results` itself may be $RDPD_RESULTS."""
+        chosen = self.parameters["results"]
+        if chosen == "results":
+            chosen = os.environ.get("RDPD_RESULTS") or chosen
+        return root() / chosen / self.parameters["profile"]
+
+    @property
+    def figures_folder(self) -> Path:
+        """figures/<profile>, or figures/ beside the results where these are not in the project's own folder."""
+        base = self.results_root.parent
+        beside = root() if base == root() / "results" else base
+        return beside / "figures" / self.parameters["profile"]
+
+    def path(self, name: str, view: str | None = None, dataset: str | None = None) -> Path:
+        """results/<profile>/<dataset>/<view>/<name>."""
+        return self.results_root / (dataset or self.dataset) / (view or self.view) / name
+
+    def record_path(self, name: str, view: str | None = None, dataset: str | None = None) -> Path:
+        """The record of a method (or of '01_preprocessing', a sweep) of one view."""
+        return self.path(f"{name}.json", view, dataset)
+
+    @property
+    def knowledge_path(self) -> Path:
+        """What the teacher of this data set handed over."""
+        return self.path("teacher.knowledge.safetensors", "all")
+
+    def load(self, view: str | None = None) -> data.Windows:
+        """Windows of the run's view (or another one) of its data set."""
+        p = self.parameters
+        return data.load(p["dataset"], view or p["view"], p["source"], p["raw"], float(p["scale"]))
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
+
+
+def check(notebook: str, given: dict[str, Any]) -> Run:
+    """Check a notebook's parameters and return its Run.
+
+    given: the notebook's globals(), or a plain dict of parameters. Raises UserError for an unknown or missing
+    name, a wrong type or value, an unknown data set or view.
+    """
+    expected = NOTEBOOKS[notebook]
+    names = _assigned(given, expected) if "In" in given else set(given)
+    for name in sorted(names - set(expected)):
+        close = difflib.get_close_matches(name, expected, 1)
+        hint = f"did you mean '{close[0]}'?" if close else f"the parameters are {', '.join(expected)}."
+        raise UserError(f"{notebook}: unknown parameter '{name}'; {hint}")
+    values = {}
+    for name in expected:
+        if name not in given:
+            raise UserError(f"{notebook}: parameter '{name}' is missing; it should be {KINDS[name][1]}.")
+        values[name] = given[name]
+        fits, words = KINDS[name]
+        if not _fits(fits, values[name]):
+            as_text = " (papermill's -p makes text of lists and numbers: use a YAML file with -f)"
+            hint = as_text if isinstance(values[name], str) and name not in ("dataset", "source", "device") else ""
+            raise UserError(f"{notebook}: parameter '{name}' is {values[name]!r}; it should be {words}{hint}.")
+    if "view" in values:
+        _check_view(notebook, values["dataset"], values["view"])
+    return Run(notebook, values)
+
+
+def _fits(test: Callable[[Any], bool], value: Any) -> bool:
+    try:
+        return bool(test(value))
+    except TypeError:  # an unhashable value looked up in a dict
+        return False
+
+
+def _check_view(notebook: str, dataset: str, view: str) -> None:
+    spec = SPECS[dataset]
+    rich = notebook in ("01_preprocessing", METHODS["teacher"].notebook)
+    views = ("all",) if rich else spec.poor_views
+    if view not in views:
+        raise UserError(f"{notebook}: data set '{dataset}' has no view '{view}' here; use {' or '.join(map(repr, views))}.")
+
+
+def _assigned(given: dict[str, Any], expected: tuple[str, ...]) -> set[str]:
+    """Names assigned in the parameter cells run so far: the notebook's own, and the one papermill put in."""
+    names: set[str] = set()
+    for source in given["In"]:
+        try:
+            statements = ast.parse(source).body
+        except SyntaxError:  # a cell with an IPython command
+            continue
+        targets = {t.id for s in statements if isinstance(s, ast.Assign) for t in s.targets if isinstance(t, ast.Name)}
+        only_assigns = all(isinstance(s, ast.Assign) for s in statements)
+        if only_assigns and (source.startswith("# Parameters") or targets & set(expected)):
+            names |= targets
+    return names
+
+
+def read_profile(name: str) -> dict[str, Any]:
+    """profiles/<name>.yaml, checked: what the Snakefile and the command line run with."""
+    folder = root() / "profiles"
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise UserError(f"there is no profile '{name}' in {folder}; profiles are {known}.")
+    try:
+        profile = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not readable as YAML ({str(error).splitlines()[0]}).") from None
+    return profile
