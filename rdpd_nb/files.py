@@ -23,11 +23,12 @@ def root() -> Path:
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` if the block ends well; else leave nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
@@ -36,15 +37,17 @@ def replace_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise UserError(f"{path} could not be written: {error.strerror or error}.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def replace_folder(path: Path) -> Iterator[Path]:
     """As `replace_file`, for a folder; one that another process finished meanwhile is kept."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         yield temporary
         temporary.chmod(0o755)
         try:
@@ -55,4 +58,5 @@ def replace_folder(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise UserError(f"{path} could not be written: {error.strerror or error}.") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)

@@ -52,8 +52,8 @@ def soft_loss(logits: Tensor, p_teacher: Tensor, temperature: float) -> Tensor:
 def combined_log_predictions(logits: Tensor, combine: Tensor, temperature: float) -> Tensor:
     """log P_comb = log S(w1 P_{p,1} + w2 P_{p,T} + b, 1), Eq. 13, (..., C).
 
-    logits: (B, C) with combine (3,), or (E, B, C) with (E, 3): w1, w2, b. It is a softmax over probabilities, so P_comb never gets near 1; b shifts
-    every class alike and so has no effect and no gradient. Both are as published.
+    logits (B, C) with combine (3,), or (E, B, C) with (E, 3): w1, w2, b. It is a softmax over probabilities, so P_comb
+    never gets near 1; b shifts every class alike and so has no effect and no gradient. Both are as published.
     """
     w1, w2, b = combine[..., None, None].unbind(-3)  # each (..., 1, 1), over the rows and classes
     mixture = w1 * soft_predictions(logits, 1.0) + w2 * soft_predictions(logits, temperature) + b

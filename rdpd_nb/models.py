@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .paper import DROPOUT, Size, Spec
+from .paper import DROPOUT, Spec
 
 
 class RCNN(nn.Module):
@@ -115,9 +115,9 @@ class RCNNStack:
         named = [dict(m.named_parameters()) for m in models]
         self.names = [name for name in named[0] if not name.startswith("phantom")]
         self.shapes = [named[0][name].shape for name in self.names]
-        self.flat = torch.stack(
-            [torch.cat([p[name].detach().flatten() for name in self.names]) for p in named]
-        ).to(device)
+        self.flat = torch.stack([torch.cat([p[name].detach().flatten() for name in self.names]) for p in named]).to(
+            device
+        )
 
     def __len__(self) -> int:
         return len(self.templates)
@@ -179,7 +179,9 @@ class RCNNStack:
     def _bilstm(self, h: Tensor, w: dict[str, Tensor]) -> Tensor:
         """(E, B, M, K) -> (E, B, M, 2U): both directions step together, the second on reversed time."""
         e, b, m, k = h.shape
-        both = [(w[f"lstm.{n}_l0"], w[f"lstm.{n}_l0_reverse"]) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        both = [
+            (w[f"lstm.{n}_l0"], w[f"lstm.{n}_l0_reverse"]) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
         w_ih, w_hh, b_ih, b_hh = (torch.stack(pair, 1) for pair in both)  # each (E, 2, 4U, ...)
         u = w_hh.shape[-1]
         w_ih, w_hh = w_ih.flatten(0, 1), w_hh.flatten(0, 1).mT  # (2E, 4U, K), (2E, U, 4U)

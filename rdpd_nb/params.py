@@ -6,6 +6,7 @@ module knows paths.
 
 import ast
 import difflib
+import math
 import os
 import re
 from collections.abc import Callable
@@ -26,7 +27,7 @@ def _is_int(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_list(value: Any, of: Callable[[Any], bool]) -> bool:
@@ -38,22 +39,28 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (lambda v: v in SPECS, f"one of {', '.join(SPECS)}"),
     "datasets": (lambda v: _is_list(v, lambda d: d in SPECS), f"a list of data sets out of {', '.join(SPECS)}"),
     "view": (lambda v: isinstance(v, str), "the name of a view"),
-    "profile": (lambda v: isinstance(v, str) and bool(re.fullmatch(r"[A-Za-z0-9_-]+", v)), "a name of letters and digits"),
+    "profile": (
+        lambda v: isinstance(v, str) and bool(re.fullmatch(r"[A-Za-z0-9_-]+", v)),
+        "a name of letters and digits",
+    ),
     "source": (lambda v: v in ("simulated", "real"), "'simulated' or 'real'"),
     "raw": (lambda v: isinstance(v, str), "a folder, as text ('' means $RDPD_RAW or data/raw)"),
     "scale": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 (smallest) to 1 (paper-sized)"),
     "seeds": (lambda v: _is_list(v, lambda s: _is_int(s) and s >= 0), "a list of different whole numbers from 0"),
     "epochs": (lambda v: _is_int(v) and v >= 1, "a whole number from 1"),
-    "device": (lambda v: isinstance(v, str) and bool(re.fullmatch(r"auto|cpu|cuda(:\d+)?", v)), "'auto', 'cpu' or 'cuda'"),
+    "device": (
+        lambda v: isinstance(v, str) and bool(re.fullmatch(r"auto|cpu|cuda(:\d+)?", v)),
+        "'auto', 'cpu' or 'cuda'",
+    ),
     "results": (lambda v: isinstance(v, str) and bool(v), "a folder, as text"),
     "fractions": (
-        lambda v: _is_list(v, lambda f: _is_number(f) and 0 < f <= 1), "a list of different numbers above 0, up to 1"
+        lambda v: _is_list(v, lambda f: _is_number(f) and 0 < f <= 1),
+        "a list of different numbers above 0, up to 1",
     ),
-    "amplitudes": (
-        lambda v: _is_list(v, lambda a: _is_number(a) and a >= 0), "a list of different numbers from 0"
-    ),
+    "amplitudes": (lambda v: _is_list(v, lambda a: _is_number(a) and a >= 0), "a list of different numbers from 0"),
     "noise_kind": (lambda v: v in ("normal", "uniform"), "'normal' or 'uniform'"),
 }
+NOT_TEXT = ("datasets", "scale", "seeds", "epochs", "fractions", "amplitudes")
 _ALWAYS = ("profile", "source", "seeds", "epochs", "device", "results")
 _ONE_VIEW = ("dataset", "view", "raw", "scale", *_ALWAYS)
 NOTEBOOKS: dict[str, tuple[str, ...]] = {
@@ -63,6 +70,12 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
     "09_noise_robustness": (*_ONE_VIEW, "amplitudes", "noise_kind"),
     "10_tables_and_figures": ("datasets", *_ALWAYS),
 }
+# What a profile holds; sweeps may be empty.
+PROFILE = ("source", "datasets", "raw", "scale", "seeds", "epochs", "device", "sweeps")
+SWEEPS = ("views", "epochs", "fractions", "amplitudes", "noise_kind")
+
+# The file of each data set's table of scores, under figures/<profile>/.
+TABLE_FILES = {"pamap2": "table2", "ptbdb": "table3", "mimic3": "table4", "uci_har": "table_uci_har"}
 
 
 @dataclass(frozen=True)
@@ -92,10 +105,9 @@ class Run:
 
     @property
     def figures_folder(self) -> Path:
-        """figures/<profile>, or figures/ beside the results where these are not in the project's own folder."""
+        """figures/<profile>; inside the results folder where that is not the project's own."""
         base = self.results_root.parent
-        beside = root() if base == root() / "results" else base
-        return beside / "figures" / self.parameters["profile"]
+        return (root() if base == root() / "results" else base) / "figures" / self.parameters["profile"]
 
     def path(self, name: str, view: str | None = None, dataset: str | None = None) -> Path:
         """results/<profile>/<dataset>/<view>/<name>."""
@@ -139,7 +151,7 @@ def check(notebook: str, given: dict[str, Any]) -> Run:
         fits, words = KINDS[name]
         if not _fits(fits, values[name]):
             as_text = " (papermill's -p makes text of lists and numbers: use a YAML file with -f)"
-            hint = as_text if isinstance(values[name], str) and name not in ("dataset", "source", "device") else ""
+            hint = as_text if isinstance(values[name], str) and name in NOT_TEXT else ""
             raise UserError(f"{notebook}: parameter '{name}' is {values[name]!r}; it should be {words}{hint}.")
     if "view" in values:
         _check_view(notebook, values["dataset"], values["view"])
@@ -158,7 +170,9 @@ def _check_view(notebook: str, dataset: str, view: str) -> None:
     rich = notebook in ("01_preprocessing", METHODS["teacher"].notebook)
     views = ("all",) if rich else spec.poor_views
     if view not in views:
-        raise UserError(f"{notebook}: data set '{dataset}' has no view '{view}' here; use {' or '.join(map(repr, views))}.")
+        raise UserError(
+            f"{notebook}: data set '{dataset}' has no view '{view}' here; use {' or '.join(map(repr, views))}."
+        )
 
 
 def _assigned(given: dict[str, Any], expected: tuple[str, ...]) -> set[str]:
@@ -171,8 +185,10 @@ def _assigned(given: dict[str, Any], expected: tuple[str, ...]) -> set[str]:
             continue
         targets = {t.id for s in statements if isinstance(s, ast.Assign) for t in s.targets if isinstance(t, ast.Name)}
         only_assigns = all(isinstance(s, ast.Assign) for s in statements)
-        if only_assigns and (source.startswith("# Parameters") or targets & set(expected)):
+        if only_assigns and source.startswith("# Parameters"):
             names |= targets
+        elif only_assigns and targets & set(expected):
+            names = targets  # run again: what an earlier version of the cell assigned is forgotten
     return names
 
 
@@ -187,4 +203,15 @@ def read_profile(name: str) -> dict[str, Any]:
         profile = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not readable as YAML ({str(error).splitlines()[0]}).") from None
+    if not isinstance(profile, dict) or not isinstance(profile.get("sweeps") or {}, dict):
+        raise UserError(f"{path}: holds no settings; it should hold {', '.join(PROFILE)}.")
+    for what, there, wanted in (
+        ("", profile, PROFILE),
+        ("sweeps.", profile.get("sweeps") or dict.fromkeys(SWEEPS), SWEEPS),
+    ):
+        if set(there) != set(wanted):
+            wrong = sorted(set(there) ^ set(wanted))
+            raise UserError(
+                f"{path}: {', '.join(what + w for w in wrong)} unknown or missing; settings are {', '.join(wanted)}."
+            )
     return profile

@@ -18,16 +18,22 @@ from .results import read_record, read_records
 
 # Okabe and Ito's colours, told apart by colour-blind readers; the same colour for a method everywhere.
 COLOURS = {
-    "teacher": "#000000", "direct": "#999999", "kd": "#E69F00",
-    "rdpd_r1": "#56B4E9", "rdpd_r2": "#009E73", "rdpd": "#D55E00",
+    "teacher": "#000000",
+    "direct": "#999999",
+    "kd": "#E69F00",
+    "rdpd_r1": "#56B4E9",
+    "rdpd_r2": "#009E73",
+    "rdpd": "#D55E00",
 }
 MARKERS = {"teacher": "D", "direct": "o", "kd": "s", "rdpd_r1": "^", "rdpd_r2": "v", "rdpd": "P"}
 
 
 def set_style() -> None:
     """The look of all figures."""
-    sns.set_theme(context="notebook", style="whitegrid", font_scale=0.85)
-    plt.rcParams.update({"figure.dpi": 96, "savefig.dpi": 150, "axes.titlesize": "medium", "figure.constrained_layout.use": True})
+    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind", font_scale=0.85)
+    plt.rcParams.update(
+        {"figure.dpi": 96, "savefig.dpi": 150, "axes.titlesize": "medium", "figure.constrained_layout.use": True}
+    )
 
 
 def source_note(source: str) -> str:
@@ -124,12 +130,23 @@ def table1(run: Run, datasets: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
         ours, paper = record["statistics"], published()["table1"].get(dataset, {})
         for name in ("subjects", "classes", "attributes", "total_length"):
             rows.append(
-                {"dataset": dataset, "statistic": name, "published": paper.get(name), "ours": ours[name], "source": record["source"]}
+                {
+                    "dataset": dataset,
+                    "statistic": name,
+                    "published": paper.get(name),
+                    "ours": ours[name],
+                    "source": record["source"],
+                }
             )
     numbers = pd.DataFrame(rows).astype({"published": "Int64", "ours": "Int64"})
-    printed = numbers.assign(dataset=numbers.dataset.map(lambda d: SPECS[d].title))
-    for column in ("published", "ours"):
-        printed[column] = [f"{v:,}" if pd.notna(v) else "–" for v in numbers[column]]
+    words = {"total_length": "length of all time series (rows)", "attributes": "attributes (channels)"}
+    printed = pd.DataFrame(
+        {
+            "Data set": numbers.dataset.map(lambda d: SPECS[d].title),
+            "Statistic": numbers.statistic.map(lambda name: words.get(name, name)),
+            **{c.title(): [f"{v:,}" if pd.notna(v) else "–" for v in numbers[c]] for c in ("published", "ours")},
+        }
+    )
     return numbers, printed
 
 
@@ -141,22 +158,34 @@ def table5() -> pd.DataFrame:
         smallest = min(spec.poor_views, key=lambda v: len(spec.views[v]))  # MIMIC-III's student has one channel
         for view, model in (("all", "Teacher"), (smallest, "RDPD")):
             count = RCNN(spec, view).count()
-            rows.append({"dataset": dataset, "model": model, "published": published()["table5_parameters"][dataset][model], **count})
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "model": model,
+                    "published": published()["table5_parameters"][dataset][model],
+                    **count,
+                }
+            )
     return pd.DataFrame(rows)
 
 
 TITLES = {
-    "table1": "Statistics of the data sets", "table2": "Performance on PAMAP2", "table3": "Performance on PTBDB",
-    "table4": "Performance on MIMIC-III", "table5": "Number of parameters of each model",
+    "table1": "Statistics of the data sets",
+    "table2": "Performance on PAMAP2",
+    "table3": "Performance on PTBDB",
+    "table4": "Performance on MIMIC-III",
+    "table5": "Number of parameters of each model",
     "table_uci_har": "Performance on UCI HAR (not in the paper)",
 }
-SCORE_TABLES = {"pamap2": "table2", "ptbdb": "table3", "mimic3": "table4", "uci_har": "table_uci_har"}
 
 
 def caption(name: str, numbers: pd.DataFrame) -> str:
     """The caption of a table, with the source of its numbers."""
     if name == "table5":
-        return f"{TITLES[name]}. Allocated parameters are those the paper counts; live ones are used in the forward pass. Counts do not depend on data, simulated data included."
+        return (
+            f"{TITLES[name]}. Allocated parameters are those the paper counts, live ones are used in the forward pass; "
+            "counts are of the models alone, the same for simulated data and real."
+        )
     sources = [s for s in dict.fromkeys(numbers["source"]) if s != "not run"]
     notes = " and ".join(source_note(s) for s in sources) or "nothing run"
     simulated = " Numbers from simulated data say nothing about the paper's." if "simulated" in sources else ""
@@ -178,16 +207,31 @@ def write_table(run: Run, name: str, numbers: pd.DataFrame, printed: pd.DataFram
 
 def _latex(printed: pd.DataFrame, text: str) -> str:
     def escape(value: object) -> str:
-        value = str(value).replace("&", r"\&").replace("%", r"\%").replace("_", r"\_").replace("±", r"$\pm$").replace("–", "--")
+        value = (
+            str(value)
+            .replace("&", r"\&")
+            .replace("%", r"\%")
+            .replace("_", r"\_")
+            .replace("±", r"$\pm$")
+            .replace("–", "--")
+        )
         return rf"\textbf{{{value.strip('*')}}}" if value.startswith("**") else value
 
     lines = [" & ".join(map(escape, row)) + r" \\" for row in printed.itertuples(index=False)]
     return "\n".join(
         [
-            r"\begin{table}", r"\centering", rf"\caption{{{escape(text)}}}",
-            rf"\begin{{tabular}}{{{'l' * printed.shape[1]}}}", r"\hline",
-            " & ".join(map(escape, printed.columns)) + r" \\", r"\hline", *lines, r"\hline",
-            r"\end{tabular}", r"\end{table}", "",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{escape(text)}}}",
+            rf"\begin{{tabular}}{{{'l' * printed.shape[1]}}}",
+            r"\hline",
+            " & ".join(map(escape, printed.columns)) + r" \\",
+            r"\hline",
+            *lines,
+            r"\hline",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
         ]
     )
 
@@ -204,7 +248,13 @@ def plot_curves(fitted: list, title: str) -> Figure:
         left.plot(epochs, f.history["train_loss"], color=colour, alpha=0.7)
         right.plot(epochs, f.history["validation_roc_auc"], color=colour, alpha=0.7)
         kept = f.history["validation_roc_auc"][f.best_epoch - 1]
-        right.plot(f.best_epoch, kept, MARKERS[f.member.method], color=colour, label=f"seed {f.member.seed}: epoch {f.best_epoch} kept")
+        right.plot(
+            f.best_epoch,
+            kept,
+            MARKERS[f.member.method],
+            color=colour,
+            label=f"seed {f.member.seed}: epoch {f.best_epoch} kept",
+        )
     left.set(xlabel="epoch", ylabel="training loss (nats)", title=title)
     right.set(xlabel="epoch", ylabel="validation ROC-AUC", title="the best epoch is kept")
     right.legend(fontsize="x-small")
@@ -226,16 +276,32 @@ def plot_scores(run: Run, dataset: str) -> tuple[Figure, pd.DataFrame]:
                     continue
                 colour = COLOURS[row["method"]]
                 axis.errorbar(
-                    values[0], y + shift, xerr=np.nan_to_num(values[1]), color=colour, marker=MARKERS[row["method"]],
-                    markerfacecolor=colour if filled else "white", linewidth=1, markersize=5,
+                    values[0],
+                    y + shift,
+                    xerr=np.nan_to_num(values[1]),
+                    color=colour,
+                    marker=MARKERS[row["method"]],
+                    markerfacecolor=colour if filled else "white",
+                    linewidth=1,
+                    markersize=5,
                 )
-                numbers.append({"view": row["view"], "method": row["method"], "metric": metric, "mean": values[0],
-                                "sd": values[1], "of": row["source"] if filled else "published"})
+                numbers.append(
+                    {
+                        "view": row["view"],
+                        "method": row["method"],
+                        "metric": metric,
+                        "mean": values[0],
+                        "sd": values[1],
+                        "of": row["source"] if filled else "published",
+                    }
+                )
         axis.set(xlabel=title)
     axes[0].set_yticks(range(len(rows)), labels)
     axes[0].invert_yaxis()
     note = source_note(rows[0]["source"])
-    figure.suptitle(f"{SPECS[dataset].title}, {note}: ours filled, the paper's hollow; bars are standard deviations over seeds")
+    figure.suptitle(
+        f"{SPECS[dataset].title}, {note}: ours filled, the paper's hollow; bars are standard deviations over seeds"
+    )
     return figure, pd.DataFrame(numbers)
 
 
@@ -248,7 +314,13 @@ def plot_sweep(numbers: pd.DataFrame, level: str, xlabel: str, title: str) -> Fi
     for axis, metric in zip(axes, ("roc_auc", "pr_auc"), strict=True):
         for method, rows in numbers.groupby("method", sort=False):
             by_level = rows.groupby(level)[metric].agg(["mean", "min", "max"])
-            axis.plot(by_level.index, by_level["mean"], marker=MARKERS[method], color=COLOURS[method], label=METHODS[method].title)
+            axis.plot(
+                by_level.index,
+                by_level["mean"],
+                marker=MARKERS[method],
+                color=COLOURS[method],
+                label=METHODS[method].title,
+            )
             axis.fill_between(by_level.index, by_level["min"], by_level["max"], color=COLOURS[method], alpha=0.15)
         axis.set(xlabel=xlabel, ylabel=METRICS[metric])
     axes[0].legend()

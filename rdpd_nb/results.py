@@ -18,7 +18,18 @@ from .params import Run
 from .training import Fitted, resolve_device
 
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "scipy", "wfdb", "duckdb", "papermill")
-NEEDED = ("dataset", "view", "source", "profile", "parameters", "fingerprint", "versions", "git_commit", "device", "seconds")
+NEEDED = (
+    "dataset",
+    "view",
+    "source",
+    "profile",
+    "parameters",
+    "fingerprint",
+    "versions",
+    "git_commit",
+    "device",
+    "seconds",
+)
 
 
 def environment(device: str) -> dict:
@@ -31,7 +42,9 @@ def environment(device: str) -> dict:
 
 def _git_commit() -> str | None:
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", "-C", root(), *arguments], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", root(), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
@@ -83,7 +96,10 @@ def save(
     for f, probability in zip(fitted, probabilities, strict=True):
         seed, split = f.member.seed, splits[f.member.seed]
         weights |= {f"{seed}/{name}": tensor for name, tensor in f.model.state_dict().items()}
-        weights |= {f"{seed}/input.mean": torch.from_numpy(f.member.mean), f"{seed}/input.std": torch.from_numpy(f.member.std)}
+        weights |= {
+            f"{seed}/input.mean": torch.from_numpy(f.member.mean),
+            f"{seed}/input.std": torch.from_numpy(f.member.std),
+        }
         tables |= {f"{seed}/test_window": split.test, f"{seed}/probability": probability.astype(np.float32)}
         tables |= {f"{seed}/{part}_subject": ids for part, ids in split.subjects.items()}
         tables |= {f"{seed}/{name}": np.array(curve) for name, curve in f.history.items()}
@@ -91,9 +107,7 @@ def save(
         save_file(weights, path, {"fingerprint": windows.fingerprint, "view": windows.view})
     with replace_file(folder / f"{method}.npz") as path:
         np.savez_compressed(path, **tables)
-    seeds = [
-        seed_entry(f, p, windows, splits[f.member.seed]) for f, p in zip(fitted, probabilities, strict=True)
-    ]
+    seeds = [seed_entry(f, p, windows, splits[f.member.seed]) for f, p in zip(fitted, probabilities, strict=True)]
     record = {
         **common(run, windows, seconds),
         "method": method,
@@ -119,7 +133,7 @@ def read_record(path: Path) -> dict:
         record = json.loads(path.read_text())
     except ValueError as error:
         raise UserError(f"{path} is not readable as JSON ({error}); delete it and run its notebook again.") from None
-    missing = [name for name in NEEDED if name not in record]
+    missing = [name for name in NEEDED if not isinstance(record, dict) or name not in record]
     if missing:
         raise UserError(f"{path} is not a record: it lacks {', '.join(missing)}; delete it and run its notebook again.")
     return record

@@ -6,6 +6,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,15 +36,17 @@ def raw_root(raw: str = "") -> Path | None:
     return (root() / chosen) if chosen else data_folder() / "raw"
 
 
-def locate(dataset: str, source: str, raw: str = "", scale: float = 0.1) -> Path:
+def locate(
+    dataset: str, source: str, raw: str = "", scale: float = 0.1, progress: Callable[[str], None] = print
+) -> Path:
     """Folder of the raw files of one data set; simulated ones are written on first use.
 
     Raises UserError, with what to get, where, how large and under which licence, where real files are missing.
     """
     if source == "simulated":
-        folder = data_folder() / "simulated" / f"scale-{scale:g}" / dataset
+        folder = data_folder() / "simulated" / f"v{simulate.VERSION}-scale-{scale:g}" / dataset
         if not folder.is_dir():
-            print(f"writing simulated {SPECS[dataset].title} files (scale {scale:g}) ...", flush=True)
+            progress(f"writing simulated {SPECS[dataset].title} files (scale {scale:g}) ...")
             with replace_folder(folder) as new:
                 simulate.write(dataset, new, scale)
         return folder
@@ -71,7 +74,7 @@ def load(
     Only the view's channels are read from the cache: a student never opens the rich ones.
     """
     spec = SPECS[dataset]
-    folder = locate(dataset, source, raw, scale)
+    folder = locate(dataset, source, raw, scale, progress)
     files = raw_files(dataset, folder)
     stamp = hashlib.sha256(f"{CACHE_VERSION} {dataset} {source}".encode())
     for path in files:  # name, size and time stand for the content: hashing 33 GB at each start would cost minutes
@@ -80,6 +83,7 @@ def load(
     cached = data_folder() / "cache" / f"{dataset}-{source}-{stamp.hexdigest()[:16]}"
     if not (cached / "meta.json").exists():
         progress(f"reading {len(files)} raw files of {spec.title} ({source}) ...")
+        shutil.rmtree(cached, ignore_errors=True)  # without meta.json it is not whole
         recordings = READERS[dataset].read(folder, progress)
         with replace_folder(cached) as new:
             _write_cache(new, recordings, dataset)
@@ -98,14 +102,19 @@ def _write_cache(folder: Path, recordings: Recordings, dataset: str) -> None:
         )
     r.ledger.add(
         f"windows of {spec.length} samples at {spec.rate}",
-        windows=len(start), subjects=len(np.unique(r.subject[recording])), classes=len(np.unique(label)),
+        windows=len(start),
+        subjects=len(np.unique(r.subject[recording])),
+        classes=len(np.unique(label)),
     )
     mark = fingerprint(dataset, *spec.channels, r.series, start, label, r.subject[recording])
     # One row a channel, so that a view is read without touching the other channels.
     np.save(folder / "series.npy", np.ascontiguousarray(r.series.T), allow_pickle=False)
     np.savez(
         folder / "index.npz",
-        start=start, label=label, recording=recording, recording_rows=np.stack([r.start, r.stop], 1),
+        start=start,
+        label=label,
+        recording=recording,
+        recording_rows=np.stack([r.start, r.stop], 1),
         recording_subject=r.subject,
         recording_part=np.full(len(r.start), "", "U5") if r.part is None else r.part.astype("U5"),
     )

@@ -6,10 +6,12 @@ credentialed access.
 """
 
 import hashlib
+import re
 import shutil
 import sys
 import urllib.request
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,34 +30,41 @@ class Source:
     note: str = ""
 
     def how_to_get(self, folder: Path) -> str:
-        how = (
-            f"Run `make data` or download it from {self.page}" if self.archive else f"Download it from {self.page}"
-        )
+        how = f"Run `make data` or download it from {self.page}" if self.archive else f"Download it from {self.page}"
         note = f" {self.note}" if self.note else ""
         return f"{how} ({self.size}, licence {self.licence}) into {folder}.{note}"
 
 
 SOURCES = {
     "pamap2": Source(
-        "PAMAP2", "https://archive.ics.uci.edu/dataset/231/pamap2+physical+activity+monitoring",
-        "656 MB zip, 1.4 GB of protocol files", "CC BY 4.0",
+        "PAMAP2",
+        "https://archive.ics.uci.edu/dataset/231/pamap2+physical+activity+monitoring",
+        "656 MB zip, 1.4 GB of protocol files",
+        "CC BY 4.0",
         archive="https://archive.ics.uci.edu/static/public/231/pamap2+physical+activity+monitoring.zip",
         strip="PAMAP2_Dataset",
     ),
     "ptbdb": Source(
-        "PTBDB", "https://physionet.org/content/ptbdb/1.0.0/", "1.7 GB zip", "ODC-By 1.0",
+        "PTBDB",
+        "https://physionet.org/content/ptbdb/1.0.0/",
+        "1.7 GB zip",
+        "ODC-By 1.0",
         archive="https://physionet.org/content/ptbdb/get-zip/1.0.0/",
         strip="ptb-diagnostic-ecg-database-1.0.0",
     ),
     "mimic3": Source(
-        "MIMIC-III", "https://physionet.org/content/mimiciii/1.4/", "6.2 GB compressed",
+        "MIMIC-III",
+        "https://physionet.org/content/mimiciii/1.4/",
+        "6.2 GB compressed",
         "PhysioNet Credentialed Health Data License 1.5.0",
         note="It needs a PhysioNet account with credentialed access and is never downloaded automatically; the open "
         "demo (100 patients, ODbL 1.0) is at https://physionet.org/content/mimiciii-demo/1.4/.",
     ),
     "uci_har": Source(
-        "UCI HAR", "https://archive.ics.uci.edu/dataset/240/human+activity+recognition+using+smartphones",
-        "58 MB zip", "CC BY 4.0",
+        "UCI HAR",
+        "https://archive.ics.uci.edu/dataset/240/human+activity+recognition+using+smartphones",
+        "58 MB zip",
+        "CC BY 4.0",
         archive="https://archive.ics.uci.edu/static/public/240/human+activity+recognition+using+smartphones.zip",
         strip="UCI HAR Dataset",
     ),
@@ -87,23 +96,24 @@ def fetch(dataset: str, raw: Path, archive: str = "") -> Path:
         print(f"{source.title}: already in {folder}", flush=True)
         return folder
     archive = archive or source.archive
-    if not archive:
+    if not source.archive:
         raise UserError(f"{source.title} cannot be fetched automatically. {source.how_to_get(folder)}")
-    raw.mkdir(parents=True, exist_ok=True)
     zip_path = raw / f"{dataset}.zip"
     if not zip_path.exists():
         print(f"{source.title}: downloading {source.size} from {archive} ({source.licence}) ...", flush=True)
         with replace_file(zip_path) as temporary:
             _download(archive, temporary)
-    with replace_folder(folder) as new:
-        _unpack(zip_path, new)
-        inner = next((path for path in sorted(new.rglob(source.strip)) if path.is_dir()), None)
-        CHECKS[dataset](inner or new)
-        if inner and dataset != "uci_har":  # UCI HAR keeps its folder, as every other tool expects it
-            for path in list(inner.iterdir()):
-                path.rename(new / path.name)
-            inner.rmdir()
-    zip_path.unlink()
+    try:
+        with replace_folder(folder) as new:
+            _unpack(zip_path, new)
+            inner = next((path for path in sorted(new.rglob(source.strip)) if path.is_dir()), None)
+            CHECKS[dataset](inner or new)
+            if inner and dataset != "uci_har":  # UCI HAR keeps its folder, as every other tool expects it
+                for path in list(inner.iterdir()):
+                    path.rename(new / path.name)
+                inner.rmdir()
+    finally:
+        zip_path.unlink(missing_ok=True)
     print(f"{source.title}: unpacked into {folder}", flush=True)
     return folder
 
@@ -112,7 +122,7 @@ def _download(address: str, path: Path) -> None:
     try:
         with urllib.request.urlopen(address, timeout=60) as response, path.open("wb") as file:
             shutil.copyfileobj(response, file, 1 << 20)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{address} could not be downloaded ({error}); check the connection and try again.") from None
 
 
@@ -121,12 +131,12 @@ def _unpack(zip_path: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(zip_path) as archive:
             archive.extractall(folder)
-    except zipfile.BadZipFile:
-        zip_path.unlink()
+            names = [folder / name for name in archive.namelist() if name.endswith(".zip")]
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
         raise UserError(f"{zip_path} is not a whole zip file and was removed; run the download again.") from None
-    for inner in sorted(folder.rglob("*.zip")):
+    for inner in names:
         _unpack(inner, inner.parent)
-        inner.unlink(missing_ok=True)
+        inner.unlink()
 
 
 def _sha256(path: Path) -> str:
@@ -147,8 +157,10 @@ def _check_ptbdb(folder: Path) -> None:
     listing = folder / "SHA256SUMS.txt"
     if not listing.is_file():
         raise UserError(f"{folder}: no SHA256SUMS.txt in the download; nothing was kept, run the download again.")
-    pairs = (line.split(maxsplit=1) for line in listing.read_text().splitlines() if line.strip())
-    _check_sums(folder, {name.strip(): total for total, name in pairs})
+    pairs = re.findall(r"^([0-9a-f]{64})\s+(\S+)$", listing.read_text(), re.M)
+    if not pairs:
+        raise UserError(f"{listing}: no list of sums; nothing was kept, run the download again.")
+    _check_sums(folder, {name: total for total, name in pairs})
 
 
 def _check_uci_har(folder: Path) -> None:

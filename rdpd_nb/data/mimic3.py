@@ -43,10 +43,12 @@ def files(folder: Path) -> list[Path]:
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """One recording of 48 hours for each subject with one of the eight primary diagnoses."""
     statistics = published()["table1"]["mimic3"]
+    files(folder)
     ledger = Ledger()
     with duckdb.connect() as db:
         for table, columns in TABLES.items():
             _open(db, table_path(folder, table), table, columns)
+        _check_types(db, folder)
         stays = _first_stays(db, ledger)
         progress(f"  {len(stays):,} first ICU stays with one of the eight diagnoses; reading CHARTEVENTS ...")
         hourly = _hourly_means(db, folder, stays, ledger)
@@ -71,9 +73,27 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     ledger.add("hourly values left to the training mean", values=np.isnan(series).sum())
     start = np.arange(len(stays)) * HOURS
     return Recordings(
-        series=series.reshape(-1, len(SPEC.channels)), start=start, stop=start + HOURS,
-        subject=stays.subject_id.to_numpy(), label=stays.label.to_numpy(), ledger=ledger,
+        series=series.reshape(-1, len(SPEC.channels)),
+        start=start,
+        stop=start + HOURS,
+        subject=stays.subject_id.to_numpy(),
+        label=stays.label.to_numpy(),
+        ledger=ledger,
     )
+
+
+def _check_types(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Refuse a table whose keys or times are not what they should be; a reading that is no number is just missing."""
+    for table, column, kind in (
+        ("ICUSTAYS", "SUBJECT_ID", "BIGINT"),
+        ("ICUSTAYS", "ICUSTAY_ID", "BIGINT"),
+        ("ICUSTAYS", "INTIME", "TIMESTAMP"),
+        ("DIAGNOSES_ICD", "SEQ_NUM", "INTEGER"),
+    ):
+        is_bad = f"{column} IS NOT NULL AND TRY_CAST({column} AS {kind}) IS NULL"
+        bad = db.execute(f"SELECT {column} FROM {table} WHERE {is_bad} LIMIT 1").fetchone()
+        if bad:
+            raise UserError(f"{table_path(folder, table)}: '{bad[0]}' in column {column}; download it again.")
 
 
 def _open(db: duckdb.DuckDBPyConnection, path: Path, table: str, needed: tuple[str, ...]) -> None:

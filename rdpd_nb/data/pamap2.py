@@ -22,7 +22,8 @@ DECIMATE = 2  # 100 Hz -> 50 Hz
 def files(folder: Path) -> list[Path]:
     """subject1NN.dat of `Protocol/`, which may lie in the zip file's own `PAMAP2_Dataset/`."""
     require_folder(folder, "Protocol/subject101.dat ... subject109.dat of PAMAP2")
-    found = [*folder.glob("Protocol/subject1*.dat"), *folder.glob("PAMAP2_Dataset/Protocol/subject1*.dat")]
+    name = "Protocol/subject1[0-9][0-9].dat"
+    found = list(folder.glob(name)) or list(folder.glob(f"PAMAP2_Dataset/{name}"))
     if not found:
         raise UserError(f"{folder} holds no Protocol/subject1NN.dat; it should hold PAMAP2 as published.")
     return found
@@ -46,7 +47,9 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     labelled = counts["rows"] - counts["transient"] - counts["other"]
     length = np.array([len(signal) for signal, _ in bouts])
     ledger.add(
-        "rows read at 100 Hz", rows=counts["rows"], subjects=len(paths),
+        "rows read at 100 Hz",
+        rows=counts["rows"],
+        subjects=len(paths),
         table1=f"{statistics['subjects']} subjects, {statistics['total_length']:,} rows",
     )
     ledger.add("transient rows (activity 0) removed", rows=-counts["transient"])
@@ -56,7 +59,10 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     stop = length.cumsum()
     return Recordings(
         series=np.concatenate([signal for signal, _ in bouts]),
-        start=stop - length, stop=stop, subject=np.array(subjects), label=np.array([label for _, label in bouts]),
+        start=stop - length,
+        stop=stop,
+        subject=np.array(subjects),
+        label=np.array([label for _, label in bouts]),
         ledger=ledger,
     )
 
@@ -105,7 +111,9 @@ def _parse(path: Path) -> pa.Table:
 def _first_bad_line(path: Path, lines: Iterable[bytes]) -> str | None:
     """What is wrong in the first line that is not 54 numbers; the parallel parser does not say where it was."""
     for number, line in enumerate(lines, 1):
-        values = line.split()
+        values = line.strip(b"\r\n").split(b" ")
+        if values == [b""]:  # the parser skips an empty line
+            continue
         if len(values) != COLUMNS:
             return (
                 f"{path}, line {number}: {len(values)} columns where PAMAP2 has {COLUMNS}; "

@@ -58,13 +58,18 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     subjects = np.array([int(path.parent.name.removeprefix("patient")) for path, _ in kept])
     ledger = Ledger()
     ledger.add(
-        "records read", records=len(headers), subjects=len({p.parent for p in headers}),
+        "records read",
+        records=len(headers),
+        subjects=len({p.parent for p in headers}),
         table1=f"{statistics['subjects']} subjects, 549 records",
     )
     for reason, count in left_out.most_common():
         ledger.add(f"removed: '{reason}' is none of the six groups", records=-count)
     ledger.add(
-        "records of the six groups at 1000 Hz", rows=sum(lengths), records=len(kept), subjects=len(set(subjects)),
+        "records of the six groups at 1000 Hz",
+        rows=sum(lengths),
+        records=len(kept),
+        subjects=len(set(subjects)),
         table1=f"{statistics['total_length']:,} rows",
     )
     if without_frank:
@@ -73,14 +78,21 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     ledger.add("resampled to 200 Hz", rows=length.sum(), records=len(kept))
     stop = length.cumsum()
     return Recordings(
-        series=np.concatenate(signals), start=stop - length, stop=stop, subject=subjects,
-        label=np.array([label for _, label in kept]), ledger=ledger,
+        series=np.concatenate(signals),
+        start=stop - length,
+        stop=stop,
+        subject=subjects,
+        label=np.array([label for _, label in kept]),
+        ledger=ledger,
     )
 
 
 def _header(path: Path) -> wfdb.Record:
     try:
-        return wfdb.rdheader(str(path.with_suffix("")))
+        header = wfdb.rdheader(str(path.with_suffix("")))
+        if not header.sig_name:
+            raise ValueError("it describes no signal")
+        return header
     except Exception as error:  # wfdb raises whatever its parser stumbles over
         raise UserError(f"{path}: not a readable WFDB header ({error}); download it again.") from None
 
@@ -91,7 +103,9 @@ def diagnosis(path: Path) -> str:
         name, _, value = comment.partition(":")
         if name.strip().lower() == "reason for admission":
             return value.strip()
-    raise UserError(f"{path}: no 'Reason for admission' among the header's comments, so no diagnosis; download it again.")
+    raise UserError(
+        f"{path}: no 'Reason for admission' among the header's comments, so no diagnosis; download it again."
+    )
 
 
 def group(reason: str) -> int | None:
@@ -113,9 +127,7 @@ def read_record(path: Path) -> tuple[np.ndarray, int]:
     if missing:
         raise UserError(f"{path}: no lead {', '.join(missing)}; a PTBDB record has twelve leads and three Frank leads.")
     leads = [lead for lead in LEADS if lead in names and _is_there(path, header, names.index(lead))]
-    record = wfdb.rdrecord(
-        str(path.with_suffix("")), channels=[names.index(lead) for lead in leads], physical=False
-    )
+    record = wfdb.rdrecord(str(path.with_suffix("")), channels=[names.index(lead) for lead in leads], physical=False)
     sums = record.d_signal.sum(0)
     given = any(record.checksum)  # many PTBDB headers hold zeros in place of checksums
     for lead, total, stored in zip(leads, sums, record.checksum, strict=True):

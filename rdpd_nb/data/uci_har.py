@@ -48,7 +48,7 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     series, subjects, labels, parts = [], [], [], []
     by_blocks = False
     for p, part in enumerate(PARTS):
-        label = _numbers(base(folder) / part / f"y_{part}.txt", 1)[:, 0].astype(np.int64) - 1
+        label = _whole(base(folder) / part / f"y_{part}.txt") - 1
         if label.min() < 0 or label.max() >= len(SPEC.classes):
             raise UserError(f"{base(folder) / part / f'y_{part}.txt'}: labels should be 1 to {len(SPEC.classes)}.")
         signal = np.empty((len(label), SPEC.length, len(SPEC.channels)), np.float32)
@@ -60,7 +60,7 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
             signal[:, :, d] = values
         subject_path = base(folder) / part / f"subject_{part}.txt"
         if subject_path.is_file():
-            subject = _numbers(subject_path, 1)[:, 0].astype(np.int64)
+            subject = _whole(subject_path)
             if len(subject) != len(label):
                 raise UserError(f"{subject_path}: {len(subject):,} rows, but y_{part}.txt has {len(label):,}.")
         else:
@@ -79,14 +79,28 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         ledger.add(f"no subject files: blocks of {BLOCK} windows stand for subjects", records=sum(map(len, labels)))
     start = np.arange(len(parts)) * SPEC.length
     return Recordings(
-        series=np.concatenate(series), start=start, stop=start + SPEC.length, subject=np.concatenate(subjects),
-        label=np.concatenate(labels), part=np.array(parts), ledger=ledger, subjects_are_blocks=by_blocks,
+        series=np.concatenate(series),
+        start=start,
+        stop=start + SPEC.length,
+        subject=np.concatenate(subjects),
+        label=np.concatenate(labels),
+        part=np.array(parts),
+        ledger=ledger,
+        subjects_are_blocks=by_blocks,
     )
+
+
+def _whole(path: Path) -> np.ndarray:
+    """A text file of one whole number a line, as (lines,)."""
+    values = _numbers(path, 1)[:, 0]
+    if (values % 1 != 0).any():
+        raise UserError(f"{path}: holds a number that is not whole; download it again.")
+    return values.astype(np.int64)
 
 
 def _numbers(path: Path, columns: int) -> np.ndarray:
     """A text file of `columns` numbers a line, as (lines, columns)."""
-    text = path.read_text()
+    text = path.read_text(errors="replace")
     lines = text.count("\n") + (not text.endswith("\n") and bool(text))
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # how fromstring says that it met something else
@@ -94,7 +108,7 @@ def _numbers(path: Path, columns: int) -> np.ndarray:
             values = np.fromstring(text, sep=" ", dtype=np.float64)
         except (DeprecationWarning, ValueError):
             values = np.empty(0)
-    if not lines or values.size != lines * columns:
+    if not lines or values.size != lines * columns or any(len(x.split()) != columns for x in text.splitlines()):
         for number, line in enumerate(text.splitlines(), 1):
             if len(line.split()) != columns:
                 raise UserError(f"{path}, line {number}: {len(line.split())} numbers where {columns} are expected.")

@@ -31,11 +31,18 @@ AXES = ("vx", "vy", "vz")
 MAINS_HZ = 50.0
 
 # Dower 1980: rows I, II, V1 to V6; columns x, y, z.
-DOWER = np.array([
-    [0.632, -0.235, 0.059], [0.235, 1.066, -0.132],
-    [-0.515, 0.157, -0.917], [0.044, 0.164, -1.387], [0.882, 0.098, -1.277],
-    [1.213, 0.127, -0.601], [1.125, 0.127, -0.086], [0.831, 0.076, 0.230],
-])
+DOWER = np.array(
+    [
+        [0.632, -0.235, 0.059],
+        [0.235, 1.066, -0.132],
+        [-0.515, 0.157, -0.917],
+        [0.044, 0.164, -1.387],
+        [0.882, 0.098, -1.277],
+        [1.213, 0.127, -0.601],
+        [1.125, 0.127, -0.086],
+        [0.831, 0.076, 0.230],
+    ]
+)
 # Noise arises in nine electrodes. Rows as in DOWER; columns RA, LA, LL, C1 to C6 (against Wilson's terminal).
 ELECTRODES = np.zeros((8, 9))
 ELECTRODES[0, :2] = -1, 1
@@ -45,24 +52,30 @@ ELECTRODES[2:, 3:] = np.eye(6)
 
 # One healthy beat: seconds after the R peak, width (s), amplitude on x, y, z (mV).
 P, Q, R, S, LATE, ST, T_UP, T_DOWN = range(8)
-HEALTHY_BEAT = np.array([
-    [-0.160, 0.022, 0.05, 0.10, -0.02],
-    [-0.024, 0.008, -0.10, -0.05, -0.25],
-    [0.000, 0.011, 1.10, 0.85, 0.35],
-    [0.024, 0.010, -0.15, -0.10, 0.55],
-    [0.060, 0.020, 0.00, 0.00, 0.00],
-    [0.120, 0.040, 0.02, 0.02, -0.03],
-    [0.250, 0.045, 0.17, 0.13, -0.11],
-    [0.290, 0.030, 0.10, 0.08, -0.06],
-])
+HEALTHY_BEAT = np.array(
+    [
+        [-0.160, 0.022, 0.05, 0.10, -0.02],
+        [-0.024, 0.008, -0.10, -0.05, -0.25],
+        [0.000, 0.011, 1.10, 0.85, 0.35],
+        [0.024, 0.010, -0.15, -0.10, 0.55],
+        [0.060, 0.020, 0.00, 0.00, 0.00],
+        [0.120, 0.040, 0.02, 0.02, -0.03],
+        [0.250, 0.045, 0.17, 0.13, -0.11],
+        [0.290, 0.030, 0.10, 0.08, -0.06],
+    ]
+)
 QRS = slice(Q, LATE + 1)
 REPOLARISATION = slice(ST, T_DOWN + 1)
 BEAT_WINDOW = np.arange(-300, 700) / RATE  # s around the R peak in which a beat is drawn
 
 # Towards the infarct, on x, y, z.
 INFARCT_SITES = {
-    "anterior": (0.1, 0.0, -1.0), "antero-septal": (-0.3, 0.0, -0.95), "antero-lateral": (0.6, -0.1, -0.8),
-    "inferior": (0.0, 1.0, 0.1), "infero-lateral": (0.6, 0.8, 0.1), "infero-postero-lateral": (0.4, 0.6, 0.7),
+    "anterior": (0.1, 0.0, -1.0),
+    "antero-septal": (-0.3, 0.0, -0.95),
+    "antero-lateral": (0.6, -0.1, -0.8),
+    "inferior": (0.0, 1.0, 0.1),
+    "infero-lateral": (0.6, 0.8, 0.1),
+    "infero-postero-lateral": (0.4, 0.6, 0.7),
 }
 SITE_SHARES = (0.22, 0.25, 0.13, 0.25, 0.10, 0.05)
 
@@ -70,19 +83,40 @@ SITE_SHARES = (0.22, 0.25, 0.13, 0.25, 0.10, 0.05)
 GROUPS = {
     "mi": (148, {"Myocardial infarction": 1.0}, 1.5),
     "healthy": (52, {"Healthy control": 1.0}, 0.6),
-    "failure": (18, {"Cardiomyopathy": 0.76, "Heart failure (NYHA 2)": 0.08, "Heart failure (NYHA 3)": 0.08,
-                     "Heart failure (NYHA 4)": 0.08}, 0.2),
+    "failure": (
+        18,
+        {
+            "Cardiomyopathy": 0.76,
+            "Heart failure (NYHA 2)": 0.08,
+            "Heart failure (NYHA 3)": 0.08,
+            "Heart failure (NYHA 4)": 0.08,
+        },
+        0.2,
+    ),
     "bbb": (15, {"Bundle branch block": 1.0}, 0.2),
     "dysrhythmia": (14, {"Dysrhythmia": 1.0}, 0.2),
     "hypertrophy": (7, {"Hypertrophy": 1.0}, 0.1),
-    "other": (36, {"n/a": 22 / 36, "Valvular heart disease": 6 / 36, "Myocarditis": 4 / 36,
-                   "Stable angina": 2 / 36, "Palpitation": 1 / 36, "Unstable angina": 1 / 36}, 0.3),
+    "other": (
+        36,
+        {
+            "n/a": 22 / 36,
+            "Valvular heart disease": 6 / 36,
+            "Myocarditis": 4 / 36,
+            "Stable angina": 2 / 36,
+            "Palpitation": 1 / 36,
+            "Unstable angina": 1 / 36,
+        },
+        0.3,
+    ),
 }
 RECORDS_AT_FULL = 549
 FIXTURE_SCALE = 0.01  # at or below: a small set for tests
 FIXTURE_SUBJECTS, FIXTURE_SECONDS = 3, 25.0
 LENGTHS = ((38.4, 0.1), (115.2, 0.8), (120.0, 0.1))  # (s, share) at scale 1: mean 108 s
 MEAN_LENGTH, SHORTEST = 108.0, 38.0  # s
+# Below full size the small groups keep enough people to learn from; far below it their records are short.
+LEAST_SUBJECTS, LEAST_OTHERS = 24, 3
+SHORT_SCALE, SHORT_SECONDS = 0.3, 25.0
 
 
 @dataclass
@@ -124,9 +158,9 @@ def write_ptbdb(folder: pathlib.Path, scale: float, seed: int) -> None:
 def _subjects_per_group(scale: float) -> dict[str, int]:
     counts = {}
     for group, (full, _, _) in GROUPS.items():
-        least = 2 if group == "other" else 8
+        least = LEAST_OTHERS if group == "other" else LEAST_SUBJECTS
         fixture = 2 if group == "other" else FIXTURE_SUBJECTS
-        # Seven hypertrophy subjects are the published number: at full size nothing is added to it.
+        # Seven hypertrophy subjects are the published number: at full size nothing is added to any group.
         least = min(least, full) if scale >= 1 else least
         counts[group] = fixture if scale <= FIXTURE_SCALE else max(least, round(full * scale))
     return counts
@@ -146,6 +180,8 @@ def _plan(scale: float, rng: np.random.Generator) -> list[tuple[str, int]]:
 def _seconds(scale: float, rng: np.random.Generator) -> float:
     if scale <= FIXTURE_SCALE:
         return FIXTURE_SECONDS
+    if scale < SHORT_SCALE:
+        return SHORT_SECONDS
     lengths, shares = zip(*LENGTHS, strict=True)
     mean = 40 + (MEAN_LENGTH - 40) * min(scale, 1) ** 0.5
     return max(SHORTEST, rng.choice(lengths, p=shares) * mean / MEAN_LENGTH)
@@ -154,23 +190,30 @@ def _seconds(scale: float, rng: np.random.Generator) -> float:
 def draw_subject(group: str, rng: np.random.Generator) -> Subject:
     """Draw a person of `group`. All groups share the ordinary variation; the disease is laid on top."""
     beat = HEALTHY_BEAT.copy()
-    beat[:, 1] *= rng.lognormal(0, 0.10, len(beat))
-    beat[:, 2:] *= rng.lognormal(0, 0.15, (len(beat), 1))
-    beat[:, 2:] += rng.normal(0, 0.15, beat[:, 2:].shape) * np.abs(beat[:, 2:])
+    beat[:, 1] *= rng.lognormal(0, 0.06, len(beat))
+    beat[:, 2:] *= rng.lognormal(0, 0.12, (len(beat), 1))
+    beat[:, 2:] += rng.normal(0, 0.10, beat[:, 2:].shape) * np.abs(beat[:, 2:])
     beat[P, 0] += rng.normal(0, 0.015)
     beat[ST, 2:] += rng.normal(0, 0.015, 3)
-    beat[REPOLARISATION, 2:] *= rng.lognormal(0, 0.2)  # unspecific changes of the T wave
+    beat[REPOLARISATION, 2:] *= rng.lognormal(0, 0.12)  # unspecific changes of the T wave
     subject = Subject(
-        beat=beat, ectopic=_ectopic_beat(rng), heart_rate=rng.normal(72, 11),
+        beat=beat,
+        ectopic=_ectopic_beat(rng),
+        heart_rate=rng.normal(72, 8),
         rate_sd=rng.lognormal(np.log(0.035), 0.5),
-        ectopic_share=rng.uniform(0, 0.05) * (rng.random() < 0.12), fibrillation=0.0,
-        lead_gain=rng.lognormal(0, 0.12, 8), noise=rng.lognormal(0, 0.4), reason="", site="no",
-        age=int(np.clip(rng.normal(57, 13), 17, 87)), sex="male" if rng.random() < 0.7 else "female",
+        ectopic_share=rng.uniform(0, 0.05) * (rng.random() < 0.12),
+        fibrillation=0.0,
+        lead_gain=rng.lognormal(0, 0.06, 8),
+        noise=rng.lognormal(0, 0.3),
+        reason="",
+        site="no",
+        age=int(np.clip(rng.normal(57, 13), 17, 87)),
+        sex="male" if rng.random() < 0.7 else "female",
     )
     _add_disease(subject, group, rng)
     subject.heart_rate = float(np.clip(subject.heart_rate, 45, 130))
-    subject.beat[:, 2:] = subject.beat[:, 2:] @ _rotation(rng.normal(0, np.radians((10, 10, 10)))).T
-    subject.beat[:, 2:] *= rng.lognormal(0, 0.22)  # build of the chest
+    subject.beat[:, 2:] = subject.beat[:, 2:] @ _rotation(rng.normal(0, np.radians((7, 7, 7)))).T
+    subject.beat[:, 2:] *= rng.lognormal(0, 0.13)  # build of the chest
     reasons, shares = zip(*GROUPS[group][1].items(), strict=True)
     subject.reason = str(rng.choice(reasons, p=shares))
     return subject
@@ -263,7 +306,7 @@ def _heart_vector(subject: Subject, count: int, rng: np.random.Generator) -> np.
         shape = np.exp(-0.5 * ((BEAT_WINDOW[:, None] - waves[:, 0]) / waves[:, 1]) ** 2)
         start = margin + round((time + BEAT_WINDOW[0]) * RATE)
         if 0 <= start <= len(vector) - margin:
-            vector[start:start + margin] += shape @ amplitudes
+            vector[start : start + margin] += shape @ amplitudes
     vector = vector[margin:-margin]
     if fibrillating.any():
         seconds = np.arange(count) / RATE
@@ -306,7 +349,7 @@ def _disturbance(count: int, electrodes: int, rng: np.random.Generator) -> np.nd
     starts = rng.uniform(0, 2 * np.pi, 6).astype(np.float32)
     shares = rng.normal(0, 0.035, (6, electrodes)).astype(np.float32)  # mV
     noise = np.sin(2 * np.pi * slow * seconds[:, None] + starts) @ shares
-    noise += rng.normal(0, 0.08, electrodes).astype(np.float32)
+    noise += rng.normal(0, 0.02, electrodes).astype(np.float32)
     hum = np.sin(2 * np.pi * MAINS_HZ * seconds + rng.uniform(0, 2 * np.pi))
     noise += hum[:, None] * rng.exponential(0.006, electrodes).astype(np.float32)
     envelope = np.full(count, 0.006, np.float32)
@@ -337,11 +380,25 @@ def _write_record(stem: pathlib.Path, units: np.ndarray, subject: Subject, rng: 
     date = f"{rng.integers(1, 29):02d}/{rng.integers(1, 13):02d}/{rng.integers(1990, 1998)}"
     smoker = rng.choice(["no", "yes", "unknown"])
     lines += [
-        "", f"# age: {subject.age}", f"# sex: {subject.sex}", f"# ECG date: {date}",
-        "", "# Diagnose:", f"# Reason for admission: {subject.reason}",
-        f"# Acute infarction (localization): {subject.site}", "# Former infarction (localization): no",
-        "# Additional diagnoses: n/a", f"# Smoker: {smoker}", "# Number of coronary vessels involved: n/a",
-        "# Infarction date (acute): n/a", "", "# Hemodynamics:", "# Catheterization date: n/a",
-        "# Echocardiography: n/a", "", "# Therapy:", "# Medication pre admission: n/a",
+        "",
+        f"# age: {subject.age}",
+        f"# sex: {subject.sex}",
+        f"# ECG date: {date}",
+        "",
+        "# Diagnose:",
+        f"# Reason for admission: {subject.reason}",
+        f"# Acute infarction (localization): {subject.site}",
+        "# Former infarction (localization): no",
+        "# Additional diagnoses: n/a",
+        f"# Smoker: {smoker}",
+        "# Number of coronary vessels involved: n/a",
+        "# Infarction date (acute): n/a",
+        "",
+        "# Hemodynamics:",
+        "# Catheterization date: n/a",
+        "# Echocardiography: n/a",
+        "",
+        "# Therapy:",
+        "# Medication pre admission: n/a",
     ]
     stem.with_suffix(".hea").write_text("\n".join(lines) + "\n", encoding="utf-8")

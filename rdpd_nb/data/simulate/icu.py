@@ -59,42 +59,93 @@ class Course:
 _NONE = (0.0, 0.0, 0.0, 0.0)
 COURSES = {
     "410": Course(  # acute infarction: an early event
-        0.17, ("41071", "41041", "41011", "41091"),
+        0.17,
+        ("41071", "41041", "41011", "41091"),
         ((-3, -5, -6, -6), _NONE, _NONE, (-2, -2, -2, 0), (-4, -4, -3, -3)),
-        (0.9, 0.9, 1.0, 0.9, 1.0), 0.6, (2, 12), (20, 4, -1.5, -26, -8)),
+        (0.9, 0.9, 1.0, 0.9, 1.0),
+        0.6,
+        (2, 12),
+        (20, 4, -1.5, -26, -8),
+    ),
     "414": Course(  # chronic ischaemia, after bypass: ventilated and cold at first, then steady
-        0.22, ("41401", "41400"),
+        0.22,
+        ("41401", "41400"),
         ((2, 5, 3, 2), (-5, -2, 0, 0), (1.2, 0.8, 0, 0), (-8, -5, 0, 0), (-3, -2, 0, 0)),
-        (0.7, 0.85, 0.9, 1.0, 0.9), 0.25, (24, 44), (26, 3, -1, -6, 0)),
+        (0.7, 0.85, 0.9, 1.0, 0.9),
+        0.25,
+        (24, 44),
+        (26, 3, -1, -6, 0),
+    ),
     "428": Course(  # heart failure: low pressure, short of breath
-        0.08, ("4280", "42823", "42833", "42843"),
+        0.08,
+        ("4280", "42823", "42833", "42843"),
         ((2, 2, 2, 0), (5, 4, 3, 2), (-0.8, -0.6, -0.4, 0), (-10, -12, -10, -10), (-8, -8, -7, -7)),
-        (0.85, 1.0, 1.1, 0.8, 0.85), 0.5, (10, 40), (8, 8, -3, 10, 0)),
+        (0.85, 1.0, 1.1, 0.8, 0.85),
+        0.5,
+        (10, 40),
+        (8, 8, -3, 10, 0),
+    ),
     "431": Course(  # brain haemorrhage: high pressure brought down, slow heart, uneven breathing
-        0.08, ("431",),
+        0.08,
+        ("431",),
         ((-7, -8, -6, -5), _NONE, (0.6, 0.6, 0.4, 0.3), (26, 14, 11, 11), (5, 4, 4, 4)),
-        (0.9, 1.4, 0.9, 1.1, 1.0), 0.5, (2, 20), (-12, -4, 0, 28, 12)),
+        (0.9, 1.4, 0.9, 1.1, 1.0),
+        0.5,
+        (2, 20),
+        (-12, -4, 0, 28, 12),
+    ),
     "996": Course(  # device complication: near the common course
-        0.08, ("99662", "99604", "99673", "99681"),
+        0.08,
+        ("99662", "99604", "99673", "99681"),
         ((0, 0, 2, 3), _NONE, (0.4, 0.4, 0.4, 0.4), (3, 5, 7, 9), (3, 3, 4, 5)),
-        (1.0, 1.0, 0.8, 1.2, 1.2), 0.65, (20, 44), (22, 5, 0, -14, -4)),
+        (1.0, 1.0, 0.8, 1.2, 1.2),
+        0.65,
+        (20, 44),
+        (22, 5, 0, -14, -4),
+    ),
     "518": Course(  # lung disease: fast breathing, low saturation
-        0.09, ("51881", "51884", "51882"),
+        0.09,
+        ("51881", "51884", "51882"),
         ((6, 6, 5, 5), (6, 5, 4, 4), (-1.8, -1.4, -1.2, -1.2), (4, 4, 4, 4), _NONE),
-        (1.0, 1.15, 1.4, 1.0, 1.0), 0.6, (0, 44), (8, 8, -6, 8, 0)),
+        (1.0, 1.15, 1.4, 1.0, 1.0),
+        0.6,
+        (0, 44),
+        (8, 8, -6, 8, 0),
+    ),
     "424": Course(  # valve disease: wide pulse pressure, uneven heart late on
-        0.12, ("4241", "4240", "4242"),
+        0.12,
+        ("4241", "4240", "4242"),
         ((0, 2, 2, 3), (-3, -1, 0, 0), (1.0, 0.5, 0, 0), (0, 2, 3, 3), (9, 10, 11, 11)),
-        (1.25, 0.85, 0.9, 0.9, 1.15), 0.4, (20, 44), (28, 2, -1, -10, -4)),
+        (1.25, 0.85, 0.9, 0.9, 1.15),
+        0.4,
+        (20, 44),
+        (28, 2, -1, -10, -4),
+    ),
     "038": Course(  # septicaemia: fast heart, low pressure, recovering
-        0.16, ("0389", "03849", "03842", "03811"),
+        0.16,
+        ("0389", "03849", "03842", "03811"),
         ((18, 11, 6, 3), (5, 4, 3, 2), (-0.6, -0.4, -0.4, -0.2), (-20, -12, -5, 0), (-4, -3, -1, 0)),
-        (1.1, 1.1, 1.1, 1.1, 1.0), 0.4, (0, 14), (14, 4, -1, -16, -4)),
+        (1.1, 1.1, 1.1, 1.1, 1.0),
+        0.4,
+        (0, 14),
+        (14, 4, -1, -16, -4),
+    ),
     "other": Course(0.0, ("5789", "43411", "5770", "486", "44101", "4275"), (_NONE,) * 5),
 }
 OTHER_SHARE = 1 / 9  # of the number in the eight classes
 FURTHER_CODES = (
-    "4019", "42731", "25000", "5849", "2724", "5990", "2851", "4280", "51881", "41401", "99592", "2449",
+    "4019",
+    "42731",
+    "25000",
+    "5849",
+    "2724",
+    "5990",
+    "2851",
+    "4280",
+    "51881",
+    "41401",
+    "99592",
+    "2449",
 )
 
 # One charted column each: (state or kind, CareVue item, MetaVision item, label, unit).
@@ -175,11 +226,16 @@ def _draw_stays(classes: np.ndarray, rng: np.random.Generator) -> Columns:
     admission = np.cumsum(order != 1) - 1
     admission_ids = 100_000 + rng.choice(max(99_999, 2 * count), admission[-1] + 1, replace=False)
     return {
-        "row": rows, "subject": subject_ids[rows], "order": order, "admission": admission_ids[admission],
+        "row": rows,
+        "subject": subject_ids[rows],
+        "order": order,
+        "admission": admission_ids[admission],
         "stay": 200_000 + rng.choice(max(99_999, 2 * count), count, replace=False),
         "class": np.where(order == 2, rng.integers(0, len(COURSES), count), classes[rows]),
         "system": (rng.random(subjects) < 0.45).astype(int)[rows],
-        "admitted": admitted, "entered": entered, "left": left,
+        "admitted": admitted,
+        "entered": entered,
+        "left": left,
     }
 
 
@@ -269,12 +325,20 @@ def _chart_block(stays: Columns, first_row: int, rng: np.random.Generator) -> pa
     number = pa.array(np.round(reading, 1), mask=stopped)
     no_stay = rng.random(count) < 0.003  # as in the real table, now and then the stay is not filled in
     columns = [
-        np.arange(first_row, first_row + count), stays["subject"][stay], stays["admission"][stay],
-        pa.array(stays["stay"][stay], mask=no_stay), items[column, stays["system"][stay]], time, stored,
-        rng.integers(14_000, 22_000, count), pc.cast(number, pa.string()), number,
+        np.arange(first_row, first_row + count),
+        stays["subject"][stay],
+        stays["admission"][stay],
+        pa.array(stays["stay"][stay], mask=no_stay),
+        items[column, stays["system"][stay]],
+        time,
+        stored,
+        rng.integers(14_000, 22_000, count),
+        pc.cast(number, pa.string()),
+        number,
         pa.array([unit for *_, unit in CHARTED]).take(pa.array(column)),
         pa.array((rng.random(count) < 0.01).astype(np.int8), mask=~modern),
-        pa.array(wrong.astype(np.int8), mask=~modern), pa.nulls(count, pa.string()),
+        pa.array(wrong.astype(np.int8), mask=~modern),
+        pa.nulls(count, pa.string()),
         pa.array(["NotStopd", "D/C'd"]).take(pa.array(stopped.astype(int), mask=modern)),
     ]
     return pa.table(columns, names=CHART_COLUMNS)
@@ -285,7 +349,7 @@ def _write_chart(folder: pathlib.Path, stays: Columns, seed: np.random.SeedSeque
     writer, rows = None, 0
     options = pyarrow.csv.WriteOptions(quoting_style="none")  # nothing in this table needs quotes
     for start, child in zip(starts, seed.spawn(len(starts)), strict=True):
-        block = {name: column[start:start + STAYS_AT_ONCE] for name, column in stays.items()}
+        block = {name: column[start : start + STAYS_AT_ONCE] for name, column in stays.items()}
         table = _chart_block(block, rows + 1, np.random.default_rng(child))
         path = folder / "CHARTEVENTS.csv"
         writer = writer or pyarrow.csv.CSVWriter(path, table.schema, write_options=options)
@@ -307,9 +371,14 @@ def _admissions(stays: Columns, rng: np.random.Generator) -> Columns:
     discharged = stays["left"][last] + rng.integers(1, 24 * 9, len(first)) * np.timedelta64(3600, "s")
     final = np.append(stays["subject"][first][1:] != stays["subject"][first][:-1], True)
     return {
-        "subject": stays["subject"][first], "admission": stays["admission"][first],
-        "class": stays["class"][first], "admitted": stays["admitted"][first], "discharged": discharged,
-        "died": final & (rng.random(len(first)) < 0.1), "final": final, "opening": stays["order"][first] == 0,
+        "subject": stays["subject"][first],
+        "admission": stays["admission"][first],
+        "class": stays["class"][first],
+        "admitted": stays["admitted"][first],
+        "discharged": discharged,
+        "died": final & (rng.random(len(first)) < 0.1),
+        "final": final,
+        "opening": stays["order"][first] == 0,
     }
 
 
@@ -322,11 +391,19 @@ def _write_patients(folder: pathlib.Path, admissions: Columns, rng: np.random.Ge
     born = born.astype("datetime64[D]").astype("datetime64[s]")
     died = admissions["died"][final]
     death = admissions["discharged"][final].astype("datetime64[D]").astype("datetime64[s]")
-    _write_table(folder, "PATIENTS", {
-        "SUBJECT_ID": admissions["subject"][opening], "GENDER": rng.choice(["F", "M"], count, p=[0.44, 0.56]),
-        "DOB": born, "DOD": pa.array(death, mask=~died), "DOD_HOSP": pa.array(death, mask=~died),
-        "DOD_SSN": pa.nulls(count, pa.timestamp("s")), "EXPIRE_FLAG": died.astype(int),
-    })
+    _write_table(
+        folder,
+        "PATIENTS",
+        {
+            "SUBJECT_ID": admissions["subject"][opening],
+            "GENDER": rng.choice(["F", "M"], count, p=[0.44, 0.56]),
+            "DOB": born,
+            "DOD": pa.array(death, mask=~died),
+            "DOD_HOSP": pa.array(death, mask=~died),
+            "DOD_SSN": pa.nulls(count, pa.timestamp("s")),
+            "EXPIRE_FLAG": died.astype(int),
+        },
+    )
 
 
 def _write_admissions(folder: pathlib.Path, admissions: Columns, rng: np.random.Generator) -> None:
@@ -335,20 +412,30 @@ def _write_admissions(folder: pathlib.Path, admissions: Columns, rng: np.random.
     def words(*choices: str) -> np.ndarray:
         return rng.choice(choices, count)
 
-    _write_table(folder, "ADMISSIONS", {
-        "SUBJECT_ID": admissions["subject"], "HADM_ID": admissions["admission"],
-        "ADMITTIME": admissions["admitted"], "DISCHTIME": admissions["discharged"],
-        "DEATHTIME": pa.array(admissions["discharged"], mask=~died),
-        "ADMISSION_TYPE": words("EMERGENCY", "ELECTIVE", "URGENT"),
-        "ADMISSION_LOCATION": words("EMERGENCY ROOM ADMIT", "CLINIC REFERRAL/PREMATURE"),
-        "DISCHARGE_LOCATION": np.where(died, "DEAD/EXPIRED", words("HOME", "SNF", "HOME HEALTH CARE")),
-        "INSURANCE": words("Medicare", "Private", "Medicaid"), "LANGUAGE": words("ENGL", "SPAN"),
-        "RELIGION": words("NOT SPECIFIED", "UNOBTAINABLE"), "MARITAL_STATUS": words("MARRIED", "SINGLE"),
-        "ETHNICITY": words("UNKNOWN/NOT SPECIFIED", "WHITE", "BLACK/AFRICAN AMERICAN"),
-        "EDREGTIME": pa.nulls(count, pa.timestamp("s")), "EDOUTTIME": pa.nulls(count, pa.timestamp("s")),
-        "DIAGNOSIS": words("CHEST PAIN", "SHORTNESS OF BREATH", "ALTERED MENTAL STATUS", "FEVER;WEAKNESS"),
-        "HOSPITAL_EXPIRE_FLAG": died.astype(int), "HAS_CHARTEVENTS_DATA": np.ones(count, int),
-    })
+    _write_table(
+        folder,
+        "ADMISSIONS",
+        {
+            "SUBJECT_ID": admissions["subject"],
+            "HADM_ID": admissions["admission"],
+            "ADMITTIME": admissions["admitted"],
+            "DISCHTIME": admissions["discharged"],
+            "DEATHTIME": pa.array(admissions["discharged"], mask=~died),
+            "ADMISSION_TYPE": words("EMERGENCY", "ELECTIVE", "URGENT"),
+            "ADMISSION_LOCATION": words("EMERGENCY ROOM ADMIT", "CLINIC REFERRAL/PREMATURE"),
+            "DISCHARGE_LOCATION": np.where(died, "DEAD/EXPIRED", words("HOME", "SNF", "HOME HEALTH CARE")),
+            "INSURANCE": words("Medicare", "Private", "Medicaid"),
+            "LANGUAGE": words("ENGL", "SPAN"),
+            "RELIGION": words("NOT SPECIFIED", "UNOBTAINABLE"),
+            "MARITAL_STATUS": words("MARRIED", "SINGLE"),
+            "ETHNICITY": words("UNKNOWN/NOT SPECIFIED", "WHITE", "BLACK/AFRICAN AMERICAN"),
+            "EDREGTIME": pa.nulls(count, pa.timestamp("s")),
+            "EDOUTTIME": pa.nulls(count, pa.timestamp("s")),
+            "DIAGNOSIS": words("CHEST PAIN", "SHORTNESS OF BREATH", "ALTERED MENTAL STATUS", "FEVER;WEAKNESS"),
+            "HOSPITAL_EXPIRE_FLAG": died.astype(int),
+            "HAS_CHARTEVENTS_DATA": np.ones(count, int),
+        },
+    )
 
 
 def _write_stays(folder: pathlib.Path, stays: Columns, rng: np.random.Generator) -> None:
@@ -356,12 +443,23 @@ def _write_stays(folder: pathlib.Path, stays: Columns, rng: np.random.Generator)
     stays = {name: column[by_number] for name, column in stays.items()}
     count = len(stays["stay"])
     unit, ward = rng.choice(UNITS_OF_CARE, count), rng.integers(7, 58, count)
-    _write_table(folder, "ICUSTAYS", {
-        "SUBJECT_ID": stays["subject"], "HADM_ID": stays["admission"], "ICUSTAY_ID": stays["stay"],
-        "DBSOURCE": np.array(SYSTEMS)[stays["system"]], "FIRST_CAREUNIT": unit, "LAST_CAREUNIT": unit,
-        "FIRST_WARDID": ward, "LAST_WARDID": ward, "INTIME": stays["entered"], "OUTTIME": stays["left"],
-        "LOS": np.round((stays["left"] - stays["entered"]) / np.timedelta64(86400, "s"), 4),
-    })
+    _write_table(
+        folder,
+        "ICUSTAYS",
+        {
+            "SUBJECT_ID": stays["subject"],
+            "HADM_ID": stays["admission"],
+            "ICUSTAY_ID": stays["stay"],
+            "DBSOURCE": np.array(SYSTEMS)[stays["system"]],
+            "FIRST_CAREUNIT": unit,
+            "LAST_CAREUNIT": unit,
+            "FIRST_WARDID": ward,
+            "LAST_WARDID": ward,
+            "INTIME": stays["entered"],
+            "OUTTIME": stays["left"],
+            "LOS": np.round((stays["left"] - stays["entered"]) / np.timedelta64(86400, "s"), 4),
+        },
+    )
 
 
 def _write_diagnoses(folder: pathlib.Path, admissions: Columns, rng: np.random.Generator) -> None:
@@ -382,12 +480,21 @@ def _write_dictionaries(folder: pathlib.Path) -> None:
     units = [unit for *_, unit in CHARTED]
     items = [carevue for _, carevue, *_ in CHARTED] + [modern for _, _, modern, *_ in CHARTED]
     nothing, half = pa.nulls(len(items), pa.string()), len(CHARTED)
-    _write_table(folder, "D_ITEMS", {
-        "ITEMID": items, "LABEL": labels * 2, "ABBREVIATION": nothing,
-        "DBSOURCE": [system for system in SYSTEMS for _ in CHARTED], "LINKSTO": ["chartevents"] * len(items),
-        "CATEGORY": [None] * half + ["Routine Vital Signs"] * half, "UNITNAME": [None] * half + units,
-        "PARAM_TYPE": [None] * half + ["Numeric"] * half, "CONCEPTID": nothing,
-    })
+    _write_table(
+        folder,
+        "D_ITEMS",
+        {
+            "ITEMID": items,
+            "LABEL": labels * 2,
+            "ABBREVIATION": nothing,
+            "DBSOURCE": [system for system in SYSTEMS for _ in CHARTED],
+            "LINKSTO": ["chartevents"] * len(items),
+            "CATEGORY": [None] * half + ["Routine Vital Signs"] * half,
+            "UNITNAME": [None] * half + units,
+            "PARAM_TYPE": [None] * half + ["Numeric"] * half,
+            "CONCEPTID": nothing,
+        },
+    )
     codes = sorted({code for course in COURSES.values() for code in course.codes} | set(FURTHER_CODES))
     titles = [f"Simulated title of {code}" for code in codes]
     _write_table(folder, "D_ICD_DIAGNOSES", {"ICD9_CODE": codes, "SHORT_TITLE": titles, "LONG_TITLE": titles})

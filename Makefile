@@ -1,0 +1,53 @@
+# `make help` lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+PROFILE ?= demo
+DATASETS ?=
+SOURCE ?=
+RAW ?=
+SEEDS ?=
+EPOCHS ?=
+SCALE ?=
+DEVICE ?=
+RESULTS ?=
+CORES ?=
+
+.PHONY: help setup reproduce test lab data notebooks lint
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+	@echo
+	@echo 'make reproduce PROFILE=paper DATASETS="mimic3 uci_har" SOURCE=real RAW=folder SEEDS=3 EPOCHS=30'
+
+setup: $(VENV)/.ready  ## create .venv from requirements.lock, only when it is out of date
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 setup")'
+	@echo "setting up $(VENV) from requirements.lock (a few minutes the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+reproduce: setup  ## run the paper's pipeline; PROFILE, DATASETS, SOURCE, RAW, SEEDS, EPOCHS, SCALE, DEVICE, RESULTS, CORES
+	@$(BIN)/python -m rdpd_nb.reproduce --profile "$(PROFILE)" --datasets "$(DATASETS)" --source "$(SOURCE)" \
+		--raw "$(RAW)" --seeds "$(SEEDS)" --epochs "$(EPOCHS)" --scale "$(SCALE)" --device "$(DEVICE)" \
+		--results "$(RESULTS)" --cores "$(CORES)"
+
+test: setup  ## unit tests, the workflow on a tiny profile, and nbval on all notebooks
+	@$(BIN)/python -m pytest -q
+
+lab: setup  ## open JupyterLab
+	@$(BIN)/jupyter lab notebooks
+
+data: setup  ## download PAMAP2, PTBDB and UCI HAR (2.4 GB) into data/raw, or only DATASETS="uci_har"
+	@$(BIN)/python -m rdpd_nb.data.download $(DATASETS)
+
+notebooks: setup  ## execute the committed notebooks in place, with their defaults
+	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace notebooks/*.ipynb
+	@$(BIN)/nbstripout --keep-output --extra-keys "metadata.language_info cell.metadata.execution" notebooks/*.ipynb
+
+lint: setup  ## ruff, for code and notebooks
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -1,0 +1,241 @@
+"""What a reproduction runs, and `python -m rdpd_nb.reproduce`, which checks it all before anything is trained.
+
+Snakemake decides what is done already and what runs next; this module only says which notebook makes which record with
+which parameters, and turns Snakemake's log into a line a job.
+"""
+
+import argparse
+import fcntl
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import data, params
+from .errors import UserError
+from .files import replace_file, root
+from .paper import METHODS, SPECS, STUDENT_METHODS
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook execution: what it is called, its parameters, the records it waits for and those it makes."""
+
+    name: str  # e.g. 'pamap2/wrist/rdpd'; files are results/<profile>/<name>.*
+    notebook: str
+    parameters: dict[str, Any]
+    after: tuple[str, ...] = ()  # names of jobs
+    makes: tuple[str, ...] = (".json",)  # endings of the files it writes, beside its own .ipynb
+    figures: tuple[str, ...] = field(default=())  # files under figures/<profile>/
+
+
+def read_settings(profile: str, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A profile with overrides; what is not overridden (None) stays the profile's."""
+    settings = params.read_profile(profile)
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    return {"results": "results", **settings, **given, "profile": profile}
+
+
+def plan(settings: dict[str, Any]) -> list[Job]:
+    """All jobs of a reproduction in an order in which they can run. Raises UserError for a bad setting."""
+    names = ("profile", "source", "seeds", "epochs", "device", "results")
+    common = {name: settings[name] for name in names}
+    jobs: list[Job] = []
+
+    def add(name: str, notebook: str, extra: dict[str, Any], **rest: Any) -> str:
+        parameters = {**common, **extra}
+        params.check(notebook, parameters)
+        jobs.append(Job(name, notebook, parameters, **rest))
+        return name
+
+    if not params.KINDS["datasets"][0](settings["datasets"]):
+        raise UserError(f"DATASETS is {settings['datasets']!r}; it should be {params.KINDS['datasets'][1]}.")
+    sweeps = settings.get("sweeps") or {}
+    for dataset in settings["datasets"]:
+        one = {"dataset": dataset, "view": "all", "raw": settings["raw"], "scale": settings["scale"]}
+        read = add(f"{dataset}/all/preprocessing", "01_preprocessing", one)
+        teacher = add(
+            f"{dataset}/all/teacher",
+            METHODS["teacher"].notebook,
+            one,
+            after=(read,),
+            makes=(".json", ".knowledge.safetensors"),
+        )
+        for view in SPECS[dataset].poor_views:
+            before = teacher  # a notebook compares its method with those before it
+            for method in STUDENT_METHODS:
+                before = add(
+                    f"{dataset}/{view}/{method}", METHODS[method].notebook, {**one, "view": view}, after=(before,)
+                )
+        for view in sweeps.get("views", {}).get(dataset, []):
+            shared = {**one, "view": view, "epochs": min(sweeps["epochs"], settings["epochs"])}
+            fractions, noise = {"fractions": sweeps["fractions"]}, {k: sweeps[k] for k in ("amplitudes", "noise_kind")}
+            add(f"{dataset}/{view}/rich_data_size", "08_rich_data_size", {**shared, **fractions}, after=(read,))
+            add(f"{dataset}/{view}/noise_robustness", "09_noise_robustness", {**shared, **noise}, after=(teacher,))
+    tables = ("table1", "table5", *(params.TABLE_FILES[d] for d in settings["datasets"]))
+    add(
+        "tables",
+        "10_tables_and_figures",
+        {"datasets": settings["datasets"]},
+        after=tuple(job.name for job in jobs),
+        makes=(),
+        figures=tuple(f"{table}.{ending}" for table in tables for ending in ("csv", "md", "tex")),
+    )
+    return jobs
+
+
+def check_raw(settings: dict[str, Any]) -> None:
+    """Stop with one sentence a data set if real raw files are missing, before anything is read or trained."""
+    if settings["source"] != "real":
+        return
+    problems = []
+    for dataset in settings["datasets"]:
+        try:
+            data.raw_files(dataset, data.locate(dataset, "real", settings["raw"]))
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError("\n       ".join(problems))
+
+
+def write_parameters(job: Job, folder: Path) -> Path:
+    """The YAML file papermill reads; its time changes only when its content does, so that done work stays done."""
+    path = folder / f"{job.name}.parameters.yaml"
+    text = yaml.safe_dump(job.parameters, sort_keys=False)
+    if not path.is_file() or path.read_text() != text:
+        with replace_file(path) as temporary:
+            temporary.write_text(text)
+    return path
+
+
+def run(settings: dict[str, Any], cores: int, extra: list[str]) -> int:
+    """Run the workflow with Snakemake; print a line a finished job with the time left. Returns the exit status."""
+    jobs = plan(settings)
+    check_raw(settings)
+    folder = params.check("10_tables_and_figures", jobs[-1].parameters).results_root
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system even if this process is killed
+        except BlockingIOError:
+            raise UserError(f"another reproduction is writing to {folder}; wait for it, or set RESULTS.") from None
+        return _run_locked(settings, jobs, folder, cores, extra)
+
+
+def _run_locked(settings: dict[str, Any], jobs: list[Job], folder: Path, cores: int, extra: list[str]) -> int:
+    config = folder / "settings.yaml"
+    with replace_file(config) as temporary:
+        temporary.write_text(yaml.safe_dump(settings, sort_keys=False))
+    print(
+        f"profile {settings['profile']}: {settings['source']} data, {', '.join(settings['datasets'])}, "
+        f"{len(settings['seeds'])} seeds, {settings['epochs']} epochs, {len(jobs)} notebooks, {cores} cores",
+        flush=True,
+    )
+    command = [
+        *(sys.executable, "-m", "snakemake", "--snakefile", root() / "Snakefile", "--directory", root()),
+        *("--configfile", config, "--cores", str(cores), "--rerun-incomplete", "--keep-going"),
+        *("--rerun-triggers", "mtime", "--nolock", *extra),
+    ]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    began, lines = time.time(), deque(maxlen=40)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with process, (folder / "snakemake.log").open("w") as log:
+        names: dict[str, str] = {}
+        finished = ""
+        for line in process.stdout:
+            log.write(line)
+            log.flush()
+            lines.append(line)
+            if match := re.match(r"Job (\d+): (\S+)", line):
+                names[match[1]] = match[2]
+            elif match := re.match(r"Finished job(?:id)?:? (\d+)", line):
+                finished = names.get(match[1], "")
+            elif (match := re.match(r"(\d+) of (\d+) steps", line)) and finished:
+                _progress(
+                    int(match[1]), int(match[2]) - 1, finished, time.time() - began
+                )  # less Snakemake's rule 'all'
+    if process.returncode == 0:
+        where = params.check("10_tables_and_figures", jobs[-1].parameters).figures_folder
+        print(f"done in {_minutes(time.time() - began)}: tables and figures are in {where}", flush=True)
+    else:
+        _explain(jobs, folder, began, "".join(lines))
+    return process.returncode
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def _progress(done: int, of: int, name: str, seconds: float) -> None:
+    left = seconds / done * (of - done)
+    print(f"  {done:3d} of {of}  {name:32s} {_minutes(seconds)}, about {_minutes(left)} left", flush=True)
+
+
+def _explain(jobs: list[Job], folder: Path, began: float, tail: str) -> None:
+    """Say for each failed notebook what it said: its UserError, or the end of its log."""
+    said = False
+    for job in jobs:
+        log = folder / f"{job.name}.log"
+        if not log.is_file() or log.stat().st_mtime < began - 1 or (folder / f"{job.name}.ipynb").is_file():
+            continue
+        text = log.read_text(errors="replace")
+        sentences = re.findall(r"^(?:\w+\.)*UserError: (.+)", text, re.MULTILINE)
+        print(f"error: {job.name}: {sentences[-1] if sentences else f'failed; see {log}'}", file=sys.stderr)
+        said = True
+    if not said:
+        print(f"error: Snakemake failed; see {folder / 'snakemake.log'}\n{tail}", file=sys.stderr)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m rdpd_nb.reproduce", description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", default="demo")
+    parser.add_argument("--datasets", default="", help="names separated by spaces")
+    parser.add_argument("--source", default="")
+    parser.add_argument("--raw", default="")
+    parser.add_argument("--seeds", default="", help="how many, counted from 0")
+    parser.add_argument("--epochs", default="")
+    parser.add_argument("--scale", default="")
+    parser.add_argument("--device", default="")
+    parser.add_argument("--results", default="")
+    parser.add_argument("--cores", default="")
+    known, extra = parser.parse_known_args(arguments)
+    try:
+        settings = read_settings(
+            known.profile,
+            {
+                "datasets": known.datasets.split() or None,
+                "source": known.source or None,
+                "raw": str(Path(known.raw).resolve()) if known.raw else None,
+                "seeds": list(range(_number("SEEDS", known.seeds))) if known.seeds else None,
+                "epochs": _number("EPOCHS", known.epochs) if known.epochs else None,
+                "scale": _number("SCALE", known.scale, float) if known.scale else None,
+                "device": known.device or None,
+                "results": known.results or None,
+            },
+        )
+        cores = _number("CORES", known.cores) if known.cores else os.cpu_count() or 1
+        return run(settings, cores, extra)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+
+
+def _number(name: str, text: str, kind: type = int) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise UserError(f"{name} is '{text}'; it should be a number.") from None
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,267 @@
+"""Fetching raw data from local zip files: checked, unpacked whole or not at all, nothing left over after a failure."""
+
+import hashlib
+import io
+import socket
+import zipfile
+
+import pytest
+
+from rdpd_nb.data import download
+from rdpd_nb.errors import UserError
+
+PUBLISHED = dict(download.PAMAP2_SHA256)
+SIGNAL = b"5.0 1 NaN 1 2 3\n" * 1000
+
+
+def zipped(files):
+    """The bytes of a zip with these {name: content}."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+PAMAP2 = {"PAMAP2_Dataset/Protocol/subject101.dat": SIGNAL, "PAMAP2_Dataset/readme.pdf": b"%PDF"}
+RECORD = {"patient001/s0010_re.hea": b"header\n", "patient001/s0010_re.dat": b"\x00\x01"}
+SUMS = "".join(f"{sha256(content)} {name}\n" for name, content in RECORD.items()).encode()
+PTBDB = {f"ptb-diagnostic-ecg-database-1.0.0/{name}": c for name, c in {**RECORD, "SHA256SUMS.txt": SUMS}.items()}
+UCI_HAR = {
+    "UCI HAR Dataset/train/y_train.txt": b"1\n2\n3\n",
+    "UCI HAR Dataset/test/y_test.txt": b"1\n2\n",
+    "__MACOSX/UCI HAR Dataset/._test": b"what a Mac leaves",
+}
+WHOLE = {"pamap2": PAMAP2, "ptbdb": PTBDB, "uci_har": UCI_HAR}
+
+
+@pytest.fixture(autouse=True)
+def small_sets(monkeypatch):
+    """Sums and counts of the small sets above in place of the published ones."""
+    monkeypatch.setattr(download, "PAMAP2_SHA256", {"subject101.dat": sha256(SIGNAL)})
+    monkeypatch.setattr(download, "UCI_HAR_WINDOWS", {"train": 3, "test": 2})
+
+
+@pytest.fixture
+def raw(tmp_path):
+    return tmp_path / "raw"
+
+
+@pytest.fixture
+def publish(tmp_path):
+    """Put a file where it can be fetched from; its address."""
+
+    def put(content):
+        path = tmp_path / "published.zip"
+        path.write_bytes(content)
+        return path.as_uri()
+
+    return put
+
+
+def names(folder):
+    """All files below a folder, hidden ones too."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def refusal(dataset, raw, address):
+    """The sentence; nothing may be left in the raw folder, or the next try would stumble over it."""
+    with pytest.raises(UserError) as caught:
+        download.fetch(dataset, raw, address)
+    assert not raw.exists() or list(raw.iterdir()) == []
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------------------------------------------- what works
+
+
+@pytest.mark.parametrize(
+    ("dataset", "expected"),
+    [
+        ("pamap2", ["Protocol/subject101.dat", "readme.pdf"]),
+        ("ptbdb", ["SHA256SUMS.txt", "patient001/s0010_re.dat", "patient001/s0010_re.hea"]),
+        ("uci_har", sorted(UCI_HAR)),
+    ],
+)
+def test_a_whole_download_is_unpacked_into_the_layout_the_readers_expect(raw, publish, capsys, dataset, expected):
+    assert download.fetch(dataset, raw, publish(zipped(WHOLE[dataset]))) == raw / dataset
+    assert names(raw / dataset) == expected
+    assert [path.name for path in raw.iterdir()] == [dataset]  # the zip file is gone
+    said = capsys.readouterr().out
+    assert download.SOURCES[dataset].size in said and download.SOURCES[dataset].licence in said
+
+
+@pytest.mark.parametrize(("dataset", "inner"), [("pamap2", "PAMAP2_Dataset.zip"), ("uci_har", "UCI HAR Dataset.zip")])
+def test_a_zip_in_a_zip_as_uci_serves_them(raw, publish, dataset, inner):
+    content = zipped({inner: zipped(WHOLE[dataset]), "names.txt": b"hello"})
+    download.fetch(dataset, raw, publish(content))
+    found = names(raw / dataset)
+    assert not [name for name in found if name.endswith(".zip")]
+    assert ("Protocol/subject101.dat" if dataset == "pamap2" else "UCI HAR Dataset/train/y_train.txt") in found
+    assert [path.name for path in raw.iterdir()] == [dataset]
+
+
+def test_a_set_that_is_there_is_left_alone(raw, capsys):
+    (raw / "pamap2").mkdir(parents=True)
+    (raw / "pamap2" / "mine.txt").write_text("mine")
+    assert download.fetch("pamap2", raw, "file:///nowhere.zip") == raw / "pamap2"
+    assert names(raw) == ["pamap2/mine.txt"] and "already" in capsys.readouterr().out
+
+
+def test_an_empty_folder_in_its_place_is_filled(raw, publish):
+    (raw / "pamap2").mkdir(parents=True)
+    download.fetch("pamap2", raw, publish(zipped(PAMAP2)))
+    assert "Protocol/subject101.dat" in names(raw / "pamap2")
+
+
+# ---------------------------------------------------------------------------------------------------- what does not
+
+
+def test_pamap2_with_a_wrong_checksum(raw, publish):
+    changed = {**PAMAP2, "PAMAP2_Dataset/Protocol/subject101.dat": SIGNAL[:-1]}
+    message = refusal("pamap2", raw, publish(zipped(changed)))
+    assert "subject101.dat" in message and "SHA-256" in message
+
+
+def test_pamap2_with_a_missing_file(raw, publish):
+    message = refusal("pamap2", raw, publish(zipped({"PAMAP2_Dataset/Protocol/subject102.dat": b"1"})))
+    assert "subject101.dat is not in the download" in message
+
+
+def test_ptbdb_with_a_wrong_checksum(raw, publish):
+    changed = {**PTBDB, "ptb-diagnostic-ecg-database-1.0.0/patient001/s0010_re.dat": b"\x00\x02"}
+    message = refusal("ptbdb", raw, publish(zipped(changed)))
+    assert "s0010_re.dat" in message and "SHA-256" in message
+
+
+@pytest.mark.parametrize("listing", [b"", b"404 Not Found\n", b"one_word_in_a_line\n"])
+def test_ptbdb_with_a_useless_list_of_sums(raw, publish, listing):
+    refusal("ptbdb", raw, publish(zipped({**PTBDB, "ptb-diagnostic-ecg-database-1.0.0/SHA256SUMS.txt": listing})))
+
+
+def test_ptbdb_without_its_list_of_sums(raw, publish):
+    some = {name: content for name, content in PTBDB.items() if not name.endswith("SUMS.txt")}
+    assert "no SHA256SUMS.txt in the download" in refusal("ptbdb", raw, publish(zipped(some)))
+
+
+@pytest.mark.parametrize("test_labels", [b"1\n", b"", None])
+def test_uci_har_with_another_number_of_windows(raw, publish, test_labels):
+    changed = {**UCI_HAR, "UCI HAR Dataset/test/y_test.txt": test_labels}
+    changed = {name: content for name, content in changed.items() if content is not None}
+    message = refusal("uci_har", raw, publish(zipped(changed)))
+    assert "y_test.txt" in message and "where UCI HAR has 2" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404 Not Found</html>", zipped(PAMAP2)[:-30], zipped(PAMAP2)[:100]])
+def test_not_a_whole_zip(raw, publish, content):
+    assert "not a whole zip file" in refusal("pamap2", raw, publish(content))
+
+
+def test_a_damaged_zip(raw, publish):
+    """A flipped byte in the packed data itself: the zip's list of files is whole."""
+    content = bytearray(zipped(PAMAP2))
+    place = content.index(b"subject101.dat") + len("subject101.dat")
+    content[place + 1] ^= 0xFF
+    refusal("pamap2", raw, publish(bytes(content)))
+
+
+def test_a_damaged_zip_in_a_zip(raw, publish):
+    refusal("pamap2", raw, publish(zipped({"PAMAP2_Dataset.zip": b"not a zip"})))
+
+
+def test_a_failed_check_does_not_spoil_the_next_try(raw, publish):
+    with pytest.raises(UserError):
+        download.fetch("pamap2", raw, publish(zipped({**PAMAP2, "PAMAP2_Dataset/Protocol/subject101.dat": b"x"})))
+    download.fetch("pamap2", raw, publish(zipped(PAMAP2)))
+    assert "Protocol/subject101.dat" in names(raw / "pamap2")
+
+
+def test_nothing_at_the_address(raw, tmp_path):
+    address = (tmp_path / "nowhere.zip").as_uri()
+    message = refusal("pamap2", raw, address)
+    assert address in message and "could not be downloaded" in message
+
+
+def test_nobody_answers(raw):
+    with socket.socket() as free:  # a port that was free a moment ago
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    message = refusal("ptbdb", raw, f"http://127.0.0.1:{port}/ptbdb.zip")
+    assert f"127.0.0.1:{port}" in message and "check the connection" in message
+
+
+def test_something_that_is_no_address(raw):
+    assert "data/pamap2.zip" in refusal("pamap2", raw, "data/pamap2.zip")
+
+
+def test_a_raw_folder_that_cannot_be_made(tmp_path, publish):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError):
+        download.fetch("pamap2", tmp_path / "file" / "raw", publish(zipped(PAMAP2)))
+
+
+def test_mimic3_is_never_fetched(raw):
+    message = refusal("mimic3", raw, "")
+    assert "credentialed access" in message and "never downloaded automatically" in message
+    assert "https://physionet.org/content/mimiciii/1.4/" in message and str(raw / "mimic3") in message
+
+
+def test_mimic3_is_not_fetched_from_another_address_either(raw, publish):
+    """Its licence does not allow mirrors; there is no check that could tell what was fetched."""
+    refusal("mimic3", raw, publish(zipped({"PATIENTS.csv": b"SUBJECT_ID\n"})))
+
+
+# ---------------------------------------------------------------------------------------------------- command line
+
+
+@pytest.fixture
+def fetched(monkeypatch, tmp_path):
+    """What main() would fetch, and nothing is: [(data set, raw root)]."""
+    calls = []
+    monkeypatch.setenv("RDPD_RAW", str(tmp_path / "raw"))
+    monkeypatch.setattr(download, "fetch", lambda dataset, raw: calls.append((dataset, raw)))
+    return calls
+
+
+def test_main_fetches_what_may_be_fetched(fetched, tmp_path):
+    assert download.main([]) == 0
+    assert fetched == [(dataset, tmp_path / "raw") for dataset in ("pamap2", "ptbdb", "uci_har")]
+
+
+def test_main_fetches_what_is_named(fetched, tmp_path):
+    assert download.main(["uci_har"]) == 0
+    assert fetched == [("uci_har", tmp_path / "raw")]
+
+
+def test_main_refuses_an_unknown_name_before_anything_is_fetched(fetched, capsys):
+    assert download.main(["uci_har", "pamap"]) == 2
+    said = capsys.readouterr().err
+    assert fetched == [] and "unknown data set pamap;" in said and "pamap2, ptbdb, mimic3, uci_har" in said
+
+
+def test_main_says_in_one_line_what_failed(raw, monkeypatch, capsys):
+    monkeypatch.setenv("RDPD_RAW", str(raw))
+    assert download.main(["mimic3"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: MIMIC-III cannot be fetched automatically") and said.count("\n") == 1
+
+
+# ---------------------------------------------------------------------------------------------------- published sums
+
+
+def test_sums_of_the_nine_pamap2_files():
+    assert sorted(PUBLISHED) == [f"subject{number}.dat" for number in range(101, 110)]
+    assert all(len(total) == 64 and int(total, 16) for total in PUBLISHED.values())
+    assert len(set(PUBLISHED.values())) == 9
+
+
+def test_sums_are_those_at_hand(real_root):
+    path = real_root / "pamap2" / "protocol_sha256_size.txt"
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    text = path.read_text()
+    assert all(total in text for total in PUBLISHED.values())

@@ -1,0 +1,460 @@
+"""Notebook parameters: every wrong value is refused in one sentence; where a run's files go; profiles."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rdpd_nb import data, params
+from rdpd_nb.errors import UserError
+from rdpd_nb.paper import METHODS, SPECS
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+GOOD = {
+    "dataset": "pamap2",
+    "view": "wrist",
+    "raw": "",
+    "scale": 0.1,
+    "profile": "demo",
+    "source": "simulated",
+    "seeds": [0, 1],
+    "epochs": 20,
+    "device": "auto",
+    "results": "results",
+}
+FRACTIONS = {**GOOD, "fractions": [0.1, 0.5, 1.0]}
+NOISE = {**GOOD, "amplitudes": [0.0, 0.5], "noise_kind": "normal"}
+TABLES = {
+    "datasets": ["pamap2", "mimic3"],
+    **{name: GOOD[name] for name in ("profile", "source", "seeds", "epochs", "device", "results")},
+}
+
+
+def refusal(notebook, given):
+    with pytest.raises(UserError) as caught:
+        params.check(notebook, given)
+    message = str(caught.value)
+    assert message.startswith(f"{notebook}: ")
+    return message
+
+
+# ---------------------------------------------------------------------------------------------------- plain dicts
+
+
+@pytest.mark.parametrize(
+    ("notebook", "given"),
+    [
+        ("01_preprocessing", {**GOOD, "view": "all"}),
+        ("02_teacher", {**GOOD, "view": "all"}),
+        ("03_direct", GOOD),
+        ("04_knowledge_distillation", GOOD),
+        ("05_rdpd_r1", GOOD),
+        ("06_rdpd_r2", GOOD),
+        ("07_rdpd", GOOD),
+        ("08_rich_data_size", FRACTIONS),
+        ("09_noise_robustness", NOISE),
+        ("10_tables_and_figures", TABLES),
+    ],
+)
+def test_good_parameters(notebook, given):
+    run = params.check(notebook, given)
+    assert run.notebook == notebook and run.parameters == given
+    for name, value in given.items():
+        assert getattr(run, name) == value and f"{name}={value!r}" in str(run)
+    with pytest.raises(AttributeError):
+        run.nothing_of_that_name  # noqa: B018
+
+
+def test_every_parameter_of_every_notebook_is_known():
+    for notebook, names in params.NOTEBOOKS.items():
+        assert len(set(names)) == len(names)
+        assert set(names) <= set(params.KINDS), notebook
+    assert {method.notebook for method in METHODS.values()} <= set(params.NOTEBOOKS)
+
+
+@pytest.mark.parametrize("dataset", SPECS)
+def test_every_view_of_every_data_set(dataset):
+    for view in SPECS[dataset].poor_views:
+        assert params.check("07_rdpd", {**GOOD, "dataset": dataset, "view": view}).spec is SPECS[dataset]
+    assert params.check("02_teacher", {**GOOD, "dataset": dataset, "view": "all"}).view == "all"
+
+
+GOOD_VALUES = [
+    ("scale", 0),
+    ("scale", 1),
+    ("scale", 1.0),
+    ("seeds", [7]),
+    ("epochs", 1),
+    ("device", "cpu"),
+    ("device", "cuda"),
+    ("device", "cuda:1"),
+    ("source", "real"),
+    ("raw", "../shared/data"),
+    ("results", "/tmp/elsewhere"),
+    ("profile", "my-own_2"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), GOOD_VALUES)
+def test_good_values(name, value):
+    assert params.check("03_direct", {**GOOD, name: value}).parameters[name] == value
+
+
+WRONG_VALUES = {
+    "dataset": ["pamap", "PAMAP2", "", None, 2, ["pamap2"], {"pamap2": 1}],
+    "view": [None, 1, ["wrist"], True],
+    "profile": ["", "a/b", "..", "a b", "demo\n", "../demo", None, 1, ["demo"]],
+    "source": ["fake", "Real", "", None, True, ["real"]],
+    "raw": [None, 1, ["data"]],
+    "scale": ["0.1", -0.1, 1.1, None, True, float("nan"), float("inf"), [0.1]],
+    "seeds": [0, "[0, 1]", [], [-1], [0.5], ["0"], [True], [0, 0], [[0]], [None], None, (0, 1), {"0": 1}],
+    "epochs": [0, -1, 2.0, "20", None, True, [20], float("inf")],
+    "device": ["gpu", "cuda:", "cuda:x", "CPU", "", None, 0, ["cpu"], "cpu\n"],
+    "results": ["", None, 1, ["results"]],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, v) for name, values in WRONG_VALUES.items() for v in values])
+def test_a_wrong_value_is_named_with_what_it_should_be(name, value):
+    message = refusal("03_direct", {**GOOD, name: value})
+    assert f"parameter '{name}' is {value!r}; it should be {params.KINDS[name][1]}" in message
+
+
+WRONG_SWEEP_VALUES = [
+    *[
+        ("08_rich_data_size", "fractions", value)
+        for value in (
+            0.5,
+            "[0.5]",
+            [],
+            [0],
+            [-0.1],
+            [1.1],
+            [True],
+            ["0.5"],
+            [0.5, 0.5],
+            [float("nan")],
+            [[0.5]],
+            None,
+        )
+    ],
+    *[
+        ("09_noise_robustness", "amplitudes", value)
+        for value in (
+            1,
+            "[1]",
+            [],
+            [-0.1],
+            [True],
+            ["1"],
+            [1, 1.0],
+            [float("nan")],
+            [0, float("inf")],
+            [[1]],
+            None,
+        )
+    ],
+    *[("09_noise_robustness", "noise_kind", value) for value in ("gauss", "Normal", "", None, ["normal"])],
+    *[
+        ("10_tables_and_figures", "datasets", value)
+        for value in (
+            "pamap2",
+            [],
+            ["pamap"],
+            ["pamap2", "pamap2"],
+            [["pamap2"]],
+            [None],
+            None,
+            "['pamap2']",
+        )
+    ],
+]
+
+
+@pytest.mark.parametrize(("notebook", "name", "value"), WRONG_SWEEP_VALUES)
+def test_a_wrong_value_of_a_sweep_or_a_list_of_data_sets(notebook, name, value):
+    good = {"08_rich_data_size": FRACTIONS, "09_noise_robustness": NOISE, "10_tables_and_figures": TABLES}[notebook]
+    assert f"parameter '{name}' is {value!r}; it should be {params.KINDS[name][1]}" in refusal(
+        notebook, {**good, name: value}
+    )
+
+
+@pytest.mark.parametrize(("name", "value"), [("seeds", "[0, 1]"), ("epochs", "20"), ("scale", "0.1")])
+def test_text_from_papermills_p_option_is_explained(name, value):
+    message = refusal("03_direct", {**GOOD, name: value})
+    assert "papermill's -p makes text of lists and numbers: use a YAML file with -f" in message
+
+
+@pytest.mark.parametrize(
+    ("notebook", "given", "name", "value"),
+    [
+        ("03_direct", GOOD, "dataset", "pamap"),
+        ("03_direct", GOOD, "source", "fake"),
+        ("03_direct", GOOD, "device", "gpu"),
+        ("03_direct", GOOD, "profile", "a/b"),
+        ("03_direct", GOOD, "results", ""),
+        ("09_noise_robustness", NOISE, "noise_kind", "gauss"),
+    ],
+)
+def test_the_p_option_is_not_blamed_for_text_that_should_be_text(notebook, given, name, value):
+    assert "papermill" not in refusal(notebook, {**given, name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("seed", "seeds"),
+        ("epoch", "epochs"),
+        ("data_set", "dataset"),
+        ("devise", "device"),
+        ("Seeds", "seeds"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_a_suggestion(name, meant):
+    message = refusal("03_direct", {**GOOD, name: 1})
+    assert f"unknown parameter '{name}'; did you mean '{meant}'?" in message
+
+
+def test_an_unknown_name_like_no_other_is_refused_with_all_names():
+    message = refusal("03_direct", {**GOOD, "learning_rate": 0.1})
+    assert "unknown parameter 'learning_rate'; the parameters are" in message
+    assert all(name in message for name in GOOD)
+
+
+@pytest.mark.parametrize(
+    ("notebook", "name", "value"),
+    [
+        ("03_direct", "amplitudes", [0.0]),
+        ("03_direct", "datasets", ["pamap2"]),
+        ("10_tables_and_figures", "dataset", "pamap2"),
+    ],
+)
+def test_a_parameter_of_another_notebook_is_unknown(notebook, name, value):
+    good = TABLES if notebook == "10_tables_and_figures" else GOOD
+    assert f"unknown parameter '{name}'" in refusal(notebook, {**good, name: value})
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_missing_name(name):
+    given = {other: value for other, value in GOOD.items() if other != name}
+    message = refusal("03_direct", given)
+    assert f"parameter '{name}' is missing; it should be {params.KINDS[name][1]}" in message
+
+
+@pytest.mark.parametrize(
+    ("notebook", "dataset", "view", "offered"),
+    [
+        ("03_direct", "pamap2", "hand", "'wrist' or 'chest' or 'ankle'"),
+        ("03_direct", "pamap2", "all", "'wrist' or 'chest' or 'ankle'"),  # a student never sees all
+        ("03_direct", "ptbdb", "wrist", "'lead_i'"),
+        ("08_rich_data_size", "mimic3", "", "'bp' or 'hr' or 'rr'"),
+        ("02_teacher", "pamap2", "wrist", "'all'"),
+        ("01_preprocessing", "uci_har", "acc", "'all'"),
+    ],
+)
+def test_a_view_the_notebook_cannot_use(notebook, dataset, view, offered):
+    good = FRACTIONS if notebook == "08_rich_data_size" else GOOD
+    message = refusal(notebook, {**good, "dataset": dataset, "view": view})
+    assert f"data set '{dataset}' has no view '{view}' here; use {offered}." in message
+
+
+# ---------------------------------------------------------------------------------------------------- in a notebook
+
+CELL = "\n".join(f"{name} = {value!r}" for name, value in GOOD.items()) + "\n"
+CHECK = 'from rdpd_nb import params\n\nrun = params.check("03_direct", globals())\n'
+LATER = [
+    "import numpy as np\n",
+    "%matplotlib inline\nx = 1",
+    "windows = run.load()\nnote = 'hello'",
+    "total = 0\nfor i in range(3):\n    total += i",
+    "seed = 0\ncolour = 'red'",
+    "print(view)",
+]
+
+
+def in_notebook(cells, **variables):
+    """The globals of a kernel that has run these cells, as far as check() looks at them."""
+    return {**GOOD, "In": ["", *cells], "__name__": "__main__", "_": None, "exit": exit, **variables}
+
+
+def test_defaults_of_a_notebook():
+    run = params.check("03_direct", in_notebook([CELL, CHECK], params=params))
+    assert run.parameters == GOOD
+
+
+def test_a_parameter_put_in_by_papermill():
+    injected = "# Parameters\nepochs = 3\nseeds = [5]\n"
+    run = params.check("03_direct", in_notebook([CELL, injected, CHECK], epochs=3, seeds=[5]))
+    assert run.parameters == {**GOOD, "epochs": 3, "seeds": [5]}
+
+
+@pytest.mark.parametrize(("name", "hint"), [("seed", "did you mean 'seeds'?"), ("learning_rate", "the parameters are")])
+def test_an_unknown_parameter_put_in_by_papermill_is_refused(name, hint):
+    injected = f"# Parameters\n{name} = 3\n"
+    message = refusal("03_direct", in_notebook([CELL, injected, CHECK], **{name: 3}))
+    assert f"unknown parameter '{name}'; {hint}" in message
+
+
+def test_an_unknown_parameter_in_the_notebooks_own_cell_is_refused():
+    cell = CELL + "learning_rate = 0.1\n"
+    assert "unknown parameter 'learning_rate'" in refusal("03_direct", in_notebook([cell, CHECK], learning_rate=0.1))
+
+
+def test_a_wrong_value_in_a_notebook_is_refused():
+    assert "parameter 'epochs' is '3'" in refusal("03_direct", in_notebook([CELL, CHECK], epochs="3"))
+
+
+def test_other_variables_of_a_notebook_that_is_run_again_are_ignored():
+    cells = [CELL, CHECK, *LATER, CELL, CHECK, *LATER]
+    variables = {"run": None, "windows": 1, "note": "hello", "seed": 0, "colour": "red", "total": 3, "i": 2, "x": 1}
+    assert params.check("03_direct", in_notebook(cells, **variables)).parameters == GOOD
+
+
+def test_a_mistyped_name_that_was_put_right_is_forgotten():
+    """In a running kernel: the cell with the typing error stays in the history, its variable in the globals."""
+    cells = [CELL + "sedes = [0]\n", CHECK, CELL, CHECK]
+    assert params.check("03_direct", in_notebook(cells, sedes=[0])).parameters == GOOD
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_notebook_of_the_project_can_be_run_again(path):
+    """Its parameters cell holds good parameters, and none of its later cells is taken for one."""
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    (parameters,) = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    given = {}
+    exec(parameters, given)
+    sources = ["".join(cell["source"]) for cell in cells]
+    assert params.check(path.stem, {**given, "In": ["", *sources, *sources]}).notebook == path.stem
+
+
+# ---------------------------------------------------------------------------------------------------- a run's places
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project folder of the test's own, and the working folder inside it."""
+    for name in ("notebooks", "profiles"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    monkeypatch.delenv("RDPD_RESULTS")
+    return tmp_path
+
+
+def test_places_of_a_run(project):
+    run = params.check("07_rdpd", GOOD)
+    assert run.results_root == project / "results" / "demo"
+    assert run.path("rdpd.npz") == project / "results" / "demo" / "pamap2" / "wrist" / "rdpd.npz"
+    assert run.record_path("rdpd") == project / "results" / "demo" / "pamap2" / "wrist" / "rdpd.json"
+    assert run.record_path("kd", "bp", "mimic3") == project / "results" / "demo" / "mimic3" / "bp" / "kd.json"
+    assert run.knowledge_path == project / "results" / "demo" / "pamap2" / "all" / "teacher.knowledge.safetensors"
+    assert run.figures_folder == project / "figures" / "demo"
+
+
+def test_results_elsewhere_take_their_figures_along(project, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    run = params.check("07_rdpd", {**GOOD, "results": str(elsewhere)})
+    assert run.results_root == elsewhere / "demo" and run.figures_folder == elsewhere / "figures" / "demo"
+    run = params.check("07_rdpd", {**GOOD, "results": "results-2"})
+    assert run.results_root == project / "results-2" / "demo"
+    assert run.figures_folder == project / "results-2" / "figures" / "demo"
+
+
+def test_the_environment_moves_the_default_results_only(project, monkeypatch, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.setenv("RDPD_RESULTS", str(elsewhere))
+    assert params.check("07_rdpd", GOOD).results_root == elsewhere / "demo"
+    assert params.check("07_rdpd", GOOD).figures_folder == elsewhere / "figures" / "demo"
+    assert params.check("07_rdpd", {**GOOD, "results": "other"}).results_root == project / "other" / "demo"
+
+
+def test_places_do_not_depend_on_the_folder_inside_the_project(project, monkeypatch):
+    run = params.check("07_rdpd", GOOD)
+    before = run.results_root
+    monkeypatch.chdir(project)
+    assert run.results_root == before
+
+
+def test_figures_of_the_tables_notebook(project):
+    run = params.check("10_tables_and_figures", TABLES)
+    assert run.figures_folder == project / "figures" / "demo"
+    assert run.record_path("rdpd", "wrist", "pamap2") == project / "results" / "demo" / "pamap2" / "wrist" / "rdpd.json"
+
+
+def test_a_run_loads_its_own_view_or_another(simulated, monkeypatch):
+    run = params.check("07_rdpd", {**GOOD, "dataset": "mimic3", "view": "bp", "scale": 0})
+    assert run.load().channels == ("bp_systolic", "bp_diastolic")
+    assert run.load("all").view == "all"
+    calls = []
+    monkeypatch.setattr(data, "load", lambda *arguments: calls.append(arguments))
+    params.check("07_rdpd", {**GOOD, "raw": "somewhere", "source": "real", "scale": 1}).load()
+    assert calls == [("pamap2", "wrist", "real", "somewhere", 1.0)]
+
+
+# ---------------------------------------------------------------------------------------------------- profiles
+
+
+PROFILES = NOTEBOOKS.parent / "profiles"
+
+
+@pytest.mark.parametrize("path", sorted(PROFILES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_profiles_of_the_project(path, monkeypatch):
+    monkeypatch.chdir(PROFILES.parent)
+    profile = params.read_profile(path.stem)
+    assert set(profile) == set(params.PROFILE)
+    given = {name: value for name, value in profile.items() if name in TABLES} | {"profile": path.stem}
+    params.check("10_tables_and_figures", {**TABLES, **given})
+
+
+PROFILE = yaml.safe_load((PROFILES / "demo.yaml").read_text())
+
+
+def write_profile(project, profile):
+    path = project / "profiles" / "odd.yaml"
+    path.write_text(yaml.safe_dump(profile))
+    return path
+
+
+def test_read_profile(project):
+    write_profile(project, PROFILE)
+    assert params.read_profile("odd") == PROFILE
+
+
+@pytest.mark.parametrize("name", PROFILE)
+def test_a_profile_without_a_setting_is_refused(project, name):
+    path = write_profile(project, {other: value for other, value in PROFILE.items() if other != name})
+    with pytest.raises(UserError) as caught:
+        params.read_profile("odd")
+    assert str(path) in str(caught.value) and name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"epoch": 3}, "epoch "),
+        ({"sweeps": {**PROFILE["sweeps"], "amplitude": [1.0]}}, "sweeps.amplitude "),
+        ({"sweeps": {"epochs": 3}}, "sweeps.fractions"),
+        ({"sweeps": 3}, "sweeps"),
+    ],
+)
+def test_a_profile_with_an_unknown_setting_is_refused(project, changed, named):
+    path = write_profile(project, {**PROFILE, **changed})
+    with pytest.raises(UserError) as caught:
+        params.read_profile("odd")
+    assert str(path) in str(caught.value) and named in str(caught.value)
+
+
+def test_a_missing_profile_is_refused_with_the_names_there_are(project):
+    for name in ("demo", "paper"):
+        (project / "profiles" / f"{name}.yaml").write_text("epochs: 2\n")
+    with pytest.raises(UserError, match="there is no profile 'dmeo' in .*; profiles are demo, paper."):
+        params.read_profile("dmeo")
+
+
+@pytest.mark.parametrize("text", ["seeds: [0\n", "a: b: c\n", "\t- x", "", "just words\n", "[1, 2]\n", "\x00"])
+def test_a_profile_that_is_no_yaml_or_no_mapping(project, text):
+    path = project / "profiles" / "odd.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        params.read_profile("odd")
+    assert str(path) in str(caught.value)

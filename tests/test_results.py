@@ -1,0 +1,334 @@
+"""Records and files: written whole or not at all, read with one sentence about what is wrong, no pickle anywhere."""
+
+import errno
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rdpd_nb import data, params, results
+from rdpd_nb.errors import UserError
+from rdpd_nb.files import replace_file, replace_folder, root
+from rdpd_nb.training import Fitted, Member
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RECORD = {name: None for name in results.NEEDED} | {"dataset": "mimic3", "seeds": [{"roc_auc": 0.5}]}
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
+FAILURES = [(NO_SPACE, UserError), (RuntimeError("a bug"), RuntimeError), (KeyboardInterrupt(), KeyboardInterrupt)]
+
+
+# ---------------------------------------------------------------------------------------------------- one file
+
+
+def test_replace_file_writes_a_new_file_and_makes_its_folder(tmp_path):
+    path = tmp_path / "new" / "folder" / "a.json"
+    with replace_file(path) as temporary:
+        assert temporary.parent == path.parent and temporary.suffix == path.suffix and temporary != path
+        temporary.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole" and list(path.parent.iterdir()) == [path]
+
+
+def test_replace_file_keeps_the_rights_of_an_ordinary_file(tmp_path):
+    (tmp_path / "ordinary").write_text("")
+    with replace_file(tmp_path / "a.txt") as temporary:
+        temporary.write_text("x")
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+@pytest.mark.parametrize("old", ["an older file", None])
+@pytest.mark.parametrize(("error", "shown"), FAILURES)
+def test_replace_file_leaves_nothing_and_keeps_the_old_file(tmp_path, error, shown, old):
+    path = tmp_path / "a.txt"
+    if old:
+        path.write_text(old)
+    with pytest.raises(shown) as caught, replace_file(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert [p.read_text() for p in tmp_path.iterdir()] == ([old] if old else [])
+    if shown is UserError:
+        assert str(caught.value) == f"{path} could not be written: No space left on device."
+
+
+def test_replace_file_where_the_last_step_fails(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("old")
+
+    def fails(*arguments):
+        raise NO_SPACE
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(UserError, match="could not be written"), replace_file(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
+
+
+def test_replace_file_in_a_folder_that_cannot_be_made(tmp_path):
+    """A file stands in its way; a read-only results folder ends in the same place."""
+    (tmp_path / "results").write_text("a file")
+    path = tmp_path / "results" / "demo" / "a.json"
+    with pytest.raises(UserError, match=re.escape(f"{path} could not be written")), replace_file(path):
+        pass
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "a.txt"
+    with replace_file(path) as first:
+        first.write_text("first")
+        with replace_file(path) as second:
+            second.write_text("second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first" and len(list(tmp_path.iterdir())) == 1
+
+
+# ---------------------------------------------------------------------------------------------------- one folder
+
+
+def test_replace_folder(tmp_path):
+    with replace_folder(tmp_path / "new" / "set") as temporary:
+        (temporary / "a.txt").write_text("whole")
+        assert not (tmp_path / "new" / "set").exists()
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["set"]
+    assert (tmp_path / "new" / "set" / "a.txt").read_text() == "whole"
+
+
+@pytest.mark.parametrize(("error", "shown"), FAILURES)
+def test_replace_folder_leaves_nothing(tmp_path, error, shown):
+    with pytest.raises(shown), replace_folder(tmp_path / "set") as temporary:
+        (temporary / "below").mkdir()
+        (temporary / "below" / "a.txt").write_text("half")
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_replace_folder_keeps_what_another_process_finished_first(tmp_path):
+    with replace_folder(tmp_path / "set") as temporary:
+        (temporary / "a.txt").write_text("mine")
+        with replace_folder(tmp_path / "set") as other:
+            (other / "a.txt").write_text("theirs")
+    assert (tmp_path / "set" / "a.txt").read_text() == "theirs" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_replace_folder_where_it_cannot_be_made(tmp_path):
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(UserError, match="could not be written"), replace_folder(tmp_path / "data" / "cache" / "set"):
+        pass
+
+
+# ---------------------------------------------------------------------------------------------------- the root
+
+
+def test_root_is_found_from_any_folder_inside_the_project(tmp_path, monkeypatch):
+    for name in ("notebooks", "profiles", "notebooks/deeper"):
+        (tmp_path / name).mkdir()
+    for folder in (tmp_path, tmp_path / "notebooks", tmp_path / "notebooks" / "deeper"):
+        monkeypatch.chdir(folder)
+        assert root() == tmp_path
+
+
+def test_root_outside_a_project_is_the_packages_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert root() == Path(results.__file__).resolve().parents[1]
+
+
+# ---------------------------------------------------------------------------------------------------- records
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path):
+    path = tmp_path / "demo" / "mimic3" / "bp" / "kd.json"
+    results.write_record(path, RECORD)
+    assert results.read_record(path) == RECORD
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), [{"roc_auc": float("nan")}]])
+def test_a_record_with_nan_is_refused_and_the_old_one_kept(tmp_path, value):
+    path = tmp_path / "kd.json"
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        results.write_record(path, {**RECORD, "seeds": value})
+    assert list(tmp_path.iterdir()) == []
+    results.write_record(path, RECORD)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        results.write_record(path, {**RECORD, "seeds": value})
+    assert results.read_record(path) == RECORD and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_record(tmp_path):
+    with pytest.raises(UserError) as caught:
+        results.read_record(tmp_path / "kd.json")
+    assert f"no record at {tmp_path / 'kd.json'}; run its notebook first" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", json.dumps(RECORD)[:-20].encode(), b"\xff\xfe\x00", b"not a record"])
+def test_a_damaged_record(tmp_path, content):
+    path = tmp_path / "kd.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        results.read_record(path)
+    assert f"{path} is not readable as JSON" in str(caught.value) and "delete it" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [{}, {"cells": [], "nbformat": 4}, [], [1, 2], "text", 3, None, True])
+def test_foreign_json(tmp_path, content):
+    path = tmp_path / "kd.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError) as caught:
+        results.read_record(path)
+    assert f"{path} is not a record" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", results.NEEDED)
+def test_a_record_that_lacks_a_field(tmp_path, name):
+    path = tmp_path / "kd.json"
+    path.write_text(json.dumps({other: value for other, value in RECORD.items() if other != name}))
+    with pytest.raises(UserError, match=f"is not a record: it lacks {name};"):
+        results.read_record(path)
+
+
+# ---------------------------------------------------------------------------------------------------- a run's record
+
+
+@dataclass
+class Model:
+    """As much of a model as saving it takes."""
+
+    weight: float
+
+    def state_dict(self):
+        return {"weight": torch.tensor([self.weight])}
+
+    def count(self):
+        return {"allocated": 1, "live": 1}
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, simulated):
+    monkeypatch.setenv("RDPD_RESULTS", str(tmp_path / "results"))
+    return params.check(
+        "04_knowledge_distillation",
+        {
+            "dataset": "mimic3",
+            "view": "bp",
+            "profile": "demo",
+            "source": "simulated",
+            "raw": "",
+            "scale": 0.0,
+            "seeds": [0, 1],
+            "epochs": 2,
+            "device": "cpu",
+            "results": "results",
+        },
+    )
+
+
+def save(run):
+    """Save a table row of two seeds; (record, windows, splits, probabilities)."""
+    windows = run.load()
+    splits = {seed: data.split(windows, seed) for seed in run.seeds}
+    fitted, probabilities = [], []
+    for seed, split in splits.items():
+        member = Member(seed, "kd", split.train, split.validation, *data.standardiser(windows, split.train))
+        fitted.append(Fitted(member, Model(seed + 0.5), 2, "validation ROC-AUC", {"loss": [1.0, 0.5]}))
+        random = np.random.default_rng(seed).random((len(split.test), 8))
+        probabilities.append(random / random.sum(1, keepdims=True))
+    return results.save(run, "kd", fitted, probabilities, windows, splits, 1.5), windows, splits, probabilities
+
+
+def test_a_saved_row_can_be_recomputed_from_its_files(run):
+    record, windows, splits, probabilities = save(run)
+    folder = run.path("kd").parent
+    assert sorted(path.name for path in folder.iterdir()) == ["kd.json", "kd.npz", "kd.safetensors"]
+    assert results.read_record(run.record_path("kd")) == record == json.loads(json.dumps(record))
+    assert (record["method"], record["view"], record["source"]) == ("kd", "bp", "simulated")
+    assert record["parameters"] == run.parameters and record["fingerprint"] == windows.fingerprint
+    assert [entry["seed"] for entry in record["seeds"]] == [0, 1]
+    weights = load_file(folder / "kd.safetensors")
+    with np.load(folder / "kd.npz", allow_pickle=False) as tables:
+        for seed, split in splits.items():
+            np.testing.assert_array_equal(tables[f"{seed}/test_window"], split.test)
+            np.testing.assert_array_equal(tables[f"{seed}/test_subject"], split.subjects["test"])
+            np.testing.assert_allclose(tables[f"{seed}/probability"], probabilities[seed], rtol=1e-6)
+            assert tables[f"{seed}/loss"].tolist() == [1.0, 0.5]
+            assert weights[f"{seed}/weight"].item() == seed + 0.5
+            mean, std = data.standardiser(windows, split.train)
+            np.testing.assert_array_equal(weights[f"{seed}/input.mean"].numpy(), mean)
+            np.testing.assert_array_equal(weights[f"{seed}/input.std"].numpy(), std)
+            assert record["seeds"][seed]["counts"] == split.counts()
+
+
+def test_the_record_is_there_only_when_everything_else_is(run, monkeypatch):
+    def fails(*arguments, **keywords):
+        raise NO_SPACE
+
+    monkeypatch.setattr(np, "savez_compressed", fails)
+    with pytest.raises(UserError, match="No space left on device"):
+        save(run)
+    assert [path.name for path in run.path("kd").parent.iterdir()] == ["kd.safetensors"]
+
+
+def test_records_there_are_in_the_order_asked_for(run):
+    save(run)
+    found = results.read_records(run, ("direct", "rdpd", "kd"), "bp", "mimic3")
+    assert list(found) == ["kd"] and found["kd"]["method"] == "kd"
+    assert results.read_records(run, ("kd",), "hr", "mimic3") == {}
+
+
+def test_environment_names_versions_and_device():
+    described = results.environment("cpu")
+    assert described["device"] == "cpu" and described["versions"]["torch"] == torch.__version__
+    assert described["git_commit"] is None or re.fullmatch(r"[0-9a-f]{40}\+?", described["git_commit"])
+
+
+def test_no_git_is_no_failure(tmp_path, monkeypatch):
+    for name in ("notebooks", "profiles"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)  # no clone
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert results.environment("cpu")["git_commit"] is None
+    monkeypatch.setenv("PATH", "")  # no git
+    assert results.environment("cpu")["git_commit"] is None
+
+
+# ---------------------------------------------------------------------------------------------------- the source itself
+
+FORBIDDEN = re.compile(
+    r"\b(import|from) +(pickle|cPickle|joblib|dill|shelve)\b|allow_pickle=True|torch\.(load|save)\(|\.cuda\(\)"
+)
+
+
+def source_lines():
+    """(place, line) of every line of code of the project, but this file's."""
+    for folder in ("rdpd_nb", "tests", "notebooks", "benchmarks"):
+        for path in sorted((REPOSITORY / folder).rglob("*")):
+            if path.suffix in (".py", ".ipynb") and path != Path(__file__) and ".ipynb_checkpoints" not in path.parts:
+                for number, line in enumerate(path.read_text().splitlines(), 1):
+                    yield f"{path}:{number}", line
+
+
+def test_no_pickle_and_no_cuda_call_in_the_source():
+    lines = list(source_lines())
+    assert len(lines) > 3000
+    assert [f"{place}: {line.strip()}" for place, line in lines if FORBIDDEN.search(line)] == []
+
+
+def test_every_numpy_file_is_read_without_pickles():
+    assert [place for place, line in source_lines() if "np.load(" in line and "allow_pickle=False" not in line] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "from joblib import dump",
+        "np.load(path, allow_pickle=True)",
+        "torch.load(path)",
+        "model.cuda()",
+    ],
+)
+def test_the_search_finds_what_it_looks_for(line):
+    assert FORBIDDEN.search(line)

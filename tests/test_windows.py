@@ -1,0 +1,449 @@
+"""Windows, splits, standardisation and fingerprints: what must hold for any recordings."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from rdpd_nb import data
+from rdpd_nb.data.windows import Ledger, Recordings, Windows, cut, fingerprint, select, split, standardise, standardiser
+from rdpd_nb.errors import UserError
+from rdpd_nb.paper import SPECS
+
+PARTS = ("train", "validation", "test")
+RANDOM = [name for name, spec in SPECS.items() if spec.split == "random"]
+
+
+def make_windows(
+    dataset: str,
+    subject: np.ndarray,
+    part: np.ndarray | None = None,
+    series: np.ndarray | None = None,
+    blocks: bool = False,
+) -> Windows:
+    """Windows of view 'all', one recording of one window for each entry of `subject`."""
+    spec, n = SPECS[dataset], len(subject)
+    start = np.arange(n) * spec.length
+    return Windows(
+        dataset=dataset,
+        source="simulated",
+        view="all",
+        series=np.zeros((n * spec.length, len(spec.channels)), np.float32) if series is None else series,
+        start=start,
+        label=np.arange(n) % len(spec.classes),
+        recording=np.arange(n),
+        recording_rows=np.stack([start, start + spec.length], 1),
+        recording_subject=np.asarray(subject),
+        recording_part=np.full(n, "", "U5") if part is None else part,
+        ledger=[],
+        fingerprint="0",
+        subjects_are_blocks=blocks,
+    )
+
+
+def official_windows(train_subjects: int = 10, test_subjects: int = 4, each: int = 3, **options) -> Windows:
+    """UCI HAR windows: some subjects in the publisher's training part, then others in its test part."""
+    subject = np.repeat(np.arange(train_subjects + test_subjects), each)
+    part = np.where(subject < train_subjects, "train", "test").astype("U5")
+    return make_windows("uci_har", subject, part, **options)
+
+
+def pamap2_windows(subjects=range(101, 110)) -> Windows:
+    return make_windows("pamap2", np.repeat(list(subjects), 2))
+
+
+def any_windows(dataset: str) -> Windows:
+    """A small data set that can be split in its own way."""
+    if dataset == "uci_har":
+        return official_windows()
+    return pamap2_windows() if dataset == "pamap2" else make_windows(dataset, np.repeat(np.arange(30), 2))
+
+
+# ---------------------------------------------------------------------------------------------------------- cut
+
+
+@st.composite
+def recordings(draw):
+    """First and last rows of recordings one after another, with or without gaps, some shorter than a window."""
+    lengths = draw(st.lists(st.integers(0, 60), max_size=8))
+    gaps = draw(st.lists(st.integers(0, 5), min_size=len(lengths), max_size=len(lengths)))
+    start = np.cumsum([0, *lengths], dtype=np.int64)[:-1] + np.cumsum(gaps, dtype=np.int64)
+    return start, start + np.array(lengths, dtype=np.int64)
+
+
+sizes = {"length": st.integers(1, 20), "hop": st.integers(1, 25)}
+
+
+@settings(deadline=None)
+@given(bounds=recordings(), **sizes)
+def test_every_window_lies_inside_its_own_recording(bounds, length, hop):
+    start, stop = bounds
+    first, recording = cut(start, stop, length, hop)
+    assert (first >= start[recording]).all()
+    assert (first + length <= stop[recording]).all()
+
+
+@settings(deadline=None)
+@given(bounds=recordings(), **sizes)
+def test_no_window_holds_rows_of_two_recordings(bounds, length, hop):
+    start, stop = bounds
+    owner = np.full(stop.max(initial=0), -1)
+    for r, (a, b) in enumerate(zip(start, stop, strict=True)):
+        owner[a:b] = r
+    for first, recording in zip(*cut(start, stop, length, hop), strict=True):
+        assert set(owner[first : first + length]) == {recording}
+
+
+@settings(deadline=None)
+@given(bounds=recordings(), **sizes)
+def test_windows_of_a_recording_begin_at_its_first_row_and_follow_every_hop(bounds, length, hop):
+    start, stop = bounds
+    first, recording = cut(start, stop, length, hop)
+    for r in np.unique(recording):
+        own = first[recording == r]
+        assert own[0] == start[r]
+        assert (np.diff(own) == hop).all()
+
+
+@settings(deadline=None)
+@given(bounds=recordings(), **sizes)
+def test_windows_are_all_that_brute_force_finds(bounds, length, hop):
+    start, stop = bounds
+    expected = [
+        (row, r)
+        for r, (a, b) in enumerate(zip(start, stop, strict=True))
+        for row in range(a, b)
+        if (row - a) % hop == 0 and row + length <= b
+    ]
+    assert list(zip(*cut(start, stop, length, hop), strict=True)) == expected
+
+
+def test_indexing_windows_copies_their_rows_out_of_the_series():
+    spec = SPECS["mimic3"]
+    series = np.arange(3 * spec.length * 6, dtype=np.float32).reshape(-1, 6)
+    windows = make_windows("mimic3", np.arange(3), series=series)
+    taken = windows[np.array([2, 0])]
+    np.testing.assert_array_equal(taken, np.stack([series[2 * spec.length :], series[: spec.length]]))
+    taken[:] = -1
+    assert series.min() == 0
+
+
+# -------------------------------------------------------------------------------------------------------- split
+
+
+def check_split_by_subject(windows: Windows, seed: int) -> None:
+    """Parts are disjoint, cover every window, and no subject is in two of them."""
+    parts = split(windows, seed)
+    together = np.concatenate([getattr(parts, part) for part in PARTS])
+    np.testing.assert_array_equal(np.sort(together), np.arange(len(windows)))
+    who = [set(parts.subjects[part].tolist()) for part in PARTS]
+    assert sum(map(len, who)) == len(set.union(*who))
+    for part, ids in zip(PARTS, who, strict=True):
+        assert set(windows.subject[getattr(parts, part)].tolist()) == ids
+        assert parts.counts()["windows"][part] == len(getattr(parts, part))
+        assert parts.counts()["subjects"][part] == len(ids)
+
+
+@settings(deadline=None)
+@given(
+    dataset=st.sampled_from(RANDOM),
+    seed=st.integers(0, 1000),
+    subject=st.lists(st.integers(0, 40), min_size=3, max_size=60).filter(lambda ids: len(set(ids)) >= 3),
+)
+def test_random_splits_are_by_subject_and_cover_everything(dataset, seed, subject):
+    check_split_by_subject(make_windows(dataset, np.array(subject)), seed)
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    train_subjects=st.integers(2, 12),
+    test_subjects=st.integers(1, 5),
+    each=st.integers(1, 3),
+)
+def test_official_splits_are_by_subject_and_cover_everything(seed, train_subjects, test_subjects, each):
+    check_split_by_subject(official_windows(train_subjects, test_subjects, each), seed)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 1000), others=st.sets(st.sampled_from([102, 103, 104, 106, 107, 108, 109]), min_size=1))
+def test_fixed_splits_are_by_subject_and_cover_everything(seed, others):
+    check_split_by_subject(pamap2_windows([101, *others, 105]), seed)
+
+
+@pytest.mark.parametrize("dataset", SPECS)
+def test_the_same_seed_gives_the_same_split(dataset):
+    first, again = split(any_windows(dataset), 3), split(any_windows(dataset), 3)
+    for part in PARTS:
+        np.testing.assert_array_equal(getattr(first, part), getattr(again, part))
+
+
+@pytest.mark.parametrize("dataset", RANDOM)
+def test_random_splits_hold_80_10_10_percent_of_the_subjects_and_differ_by_seed(dataset):
+    windows = make_windows(dataset, np.repeat(np.arange(100), 2))
+    splits = [split(windows, seed) for seed in range(10)]
+    for one in splits:
+        assert one.counts()["subjects"] == {"train": 80, "validation": 10, "test": 10}
+    for part in ("validation", "test"):
+        assert len({tuple(one.subjects[part]) for one in splits}) == 10
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pamap2_validates_on_subject_105_and_tests_on_101_whatever_the_seed(seed):
+    windows = pamap2_windows()
+    parts = split(windows, seed)
+    assert set(windows.subject[parts.validation]) == {105}
+    assert set(windows.subject[parts.test]) == {101}
+    assert set(windows.subject[parts.train]) == {102, 103, 104, 106, 107, 108, 109}
+
+
+def test_uci_har_tests_on_the_publishers_test_part_and_draws_a_fifth_of_the_rest_for_validation():
+    windows = official_windows(train_subjects=20, test_subjects=9)
+    official = windows.recording_part[windows.recording] == "test"
+    splits = [split(windows, seed) for seed in range(10)]
+    for one in splits:
+        np.testing.assert_array_equal(one.test, np.flatnonzero(official))
+        assert one.counts()["subjects"] == {"train": 16, "validation": 4, "test": 9}
+    assert len({tuple(one.subjects["validation"]) for one in splits}) > 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_blocks_stand_for_subjects_no_training_window_is_beside_a_validation_window(seed):
+    whole = split(official_windows(each=6), seed)
+    parts = split(official_windows(each=6, blocks=True), seed)
+    np.testing.assert_array_equal(parts.validation, whole.validation)
+    np.testing.assert_array_equal(parts.test, whole.test)
+    assert not np.isin(parts.train, np.concatenate([parts.validation - 1, parts.validation + 1])).any()
+    dropped = np.setdiff1d(whole.train, parts.train)
+    assert 0 < len(dropped) <= 2 * len(whole.subjects["validation"])  # no more than both neighbours of each block
+    assert all(np.abs(parts.validation - window).min() == 1 for window in dropped)
+
+
+@pytest.mark.parametrize(
+    ("windows", "words"),
+    [
+        (pamap2_windows([101, 102, 103]), "PAMAP2: the validation split has no window .*105.*101, 102, 103"),
+        (pamap2_windows([102, 103, 105]), "PAMAP2: the test split has no window .*101.*102, 103, 105"),
+        (pamap2_windows([101, 105]), "PAMAP2: the train split has no window"),
+        (make_windows("ptbdb", np.array([7, 8])), "PTBDB: the train split has no window"),
+        (make_windows("mimic3", np.array([7])), "MIMIC-III: the .* split has no window"),
+        (official_windows(test_subjects=0), "UCI HAR: the test split has no window"),
+        (official_windows(train_subjects=1), "UCI HAR: the train split has no window"),
+    ],
+    ids=["no 105", "no 101", "only these two", "two subjects", "one subject", "no test part", "one training subject"],
+)
+def test_a_missing_subject_is_named_with_the_split_that_lacks_it(windows, words):
+    with pytest.raises(UserError, match=words):
+        split(windows, 0)
+
+
+# ------------------------------------------------------------------------------------------------- standardiser
+
+
+def mimic_series(subjects: int = 30, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    series = rng.normal(80, 12, (subjects * SPECS["mimic3"].length, 6)).astype(np.float32)
+    series[rng.random(series.shape) < 0.1] = np.nan
+    return series
+
+
+def test_mean_and_deviation_are_those_of_the_training_subjects_rows_without_missing_values():
+    series = mimic_series()
+    windows = make_windows("mimic3", np.arange(30), series=series)
+    train = split(windows, 0).train
+    mean, std = standardiser(windows, train)
+    rows = windows[train].reshape(-1, 6).astype(np.float64)
+    np.testing.assert_allclose(mean, np.nanmean(rows, 0), rtol=1e-6)
+    np.testing.assert_allclose(std, np.nanstd(rows, 0), rtol=1e-6)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 100), value=st.floats(width=32), rows=st.integers(0, 2**32 - 1))
+def test_standardising_never_looks_at_validation_or_test_subjects(seed, value, rows):
+    """Not even at the largest number, infinity or NaN."""
+    series = mimic_series()
+    windows = make_windows("mimic3", np.arange(30), series=series)
+    parts = split(windows, seed)
+    before = standardiser(windows, parts.train)
+    changed = series.copy()
+    others = np.concatenate([parts.validation, parts.test])
+    rows_of_others = (windows.start[others][:, None] + np.arange(SPECS["mimic3"].length)).ravel()
+    hit = np.random.default_rng(rows).random(len(rows_of_others)) < 0.7
+    changed[rows_of_others[hit]] = value
+    after = standardiser(make_windows("mimic3", np.arange(30), series=changed), parts.train)
+    np.testing.assert_array_equal(before, after)
+
+
+def test_standardising_does_look_at_every_training_subject():
+    series = mimic_series()
+    windows = make_windows("mimic3", np.arange(30), series=series)
+    train = split(windows, 0).train
+    before, _ = standardiser(windows, train)
+    for window in train:
+        changed = series.copy()
+        changed[windows.start[window]] = 1e4
+        after, _ = standardiser(make_windows("mimic3", np.arange(30), series=changed), train)
+        assert (before != after).all()
+
+
+@settings(deadline=None)
+@given(value=st.floats(-1e6, 1e6, width=32))
+def test_a_constant_channel_gets_deviation_one_and_becomes_zero(value):
+    series = mimic_series()
+    series[:, 2] = value
+    windows = make_windows("mimic3", np.arange(30), series=series)
+    mean, std = standardiser(windows, np.arange(24))
+    assert mean[2] == np.float32(value)
+    assert std[2] == 1
+    assert (standardise(series, mean, std)[:, 2] == 0).all()
+
+
+def test_a_channel_that_is_never_measured_gets_mean_zero_and_deviation_one_and_becomes_zero():
+    series = mimic_series()
+    series[: 24 * SPECS["mimic3"].length, 4] = np.nan  # by no training subject
+    windows = make_windows("mimic3", np.arange(30), series=series)
+    mean, std = standardiser(windows, np.arange(24))
+    assert (mean[4], std[4]) == (0, 1)
+    assert (standardise(windows[np.arange(24)], mean, std)[..., 4] == 0).all()
+
+
+def test_an_infinite_value_has_no_part_in_mean_and_deviation():
+    series = mimic_series()
+    infinite, missing = series.copy(), series.copy()
+    infinite[5:9, 1], infinite[10, 1], missing[5:9, 1], missing[10, 1] = np.inf, -np.inf, np.nan, np.nan
+    got, expected = (
+        standardiser(make_windows("mimic3", np.arange(30), series=one), np.arange(24)) for one in (infinite, missing)
+    )
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_a_missing_value_becomes_the_training_mean_which_is_zero():
+    series = mimic_series()
+    windows = make_windows("mimic3", np.arange(30), series=series)
+    mean, std = standardiser(windows, np.arange(24))
+    x = standardise(series, mean, std)
+    assert (x[np.isnan(series)] == 0).all()
+    there = ~np.isnan(series)
+    np.testing.assert_allclose(x[there], ((series - mean) / std)[there])
+
+
+# ------------------------------------------------------------------------------ channels and labels kept apart
+
+
+@pytest.mark.parametrize("dataset", SPECS)
+def test_views_are_distinct_channels_of_the_data_set_and_poor_ones_are_fewer(dataset):
+    spec = SPECS[dataset]
+    assert len(set(spec.channels)) == len(spec.channels)
+    assert spec.views["all"] == tuple(range(len(spec.channels)))
+    for view, channels in spec.views.items():
+        assert len(set(channels)) == len(channels) > 0
+        assert set(channels) <= set(spec.views["all"])
+        assert view == "all" or len(channels) < len(spec.channels)
+
+
+@pytest.mark.parametrize("dataset", SPECS)
+def test_no_channel_is_named_like_a_label(dataset):
+    words = ("label", "activity", "class", "diagnosis", "subject", "target", *SPECS[dataset].classes)
+    for channel in SPECS[dataset].channels:
+        assert not any(word.lower() in channel.lower() for word in words)
+
+
+@pytest.mark.parametrize("dataset", SPECS)
+def test_selecting_a_view_keeps_its_channels_and_the_windows(dataset):
+    spec = SPECS[dataset]
+    series = np.random.default_rng(0).normal(size=(3 * spec.length, len(spec.channels))).astype(np.float32)
+    windows = make_windows(dataset, np.arange(3), series=series)
+    for view, channels in spec.views.items():
+        seen = select(windows, view)
+        np.testing.assert_array_equal(seen.series, series[:, list(channels)])
+        assert seen.channels == tuple(spec.channels[c] for c in channels)
+        assert seen.start is windows.start
+        assert seen.fingerprint == windows.fingerprint
+
+
+def make_recordings(dataset: str, **changes) -> Recordings:
+    """Six recordings of two windows each and three rows more, two of every subject."""
+    spec = SPECS[dataset]
+    rows = spec.length + spec.hop + 3
+    start = np.arange(6) * rows
+    fields = {
+        "series": np.random.default_rng(0).normal(size=(6 * rows, len(spec.channels))).astype(np.float32),
+        "start": start,
+        "stop": start + rows,
+        "subject": np.repeat([1, 2, 3], 2),
+        "label": np.arange(6) % 4,
+        "ledger": Ledger(),
+    }
+    return Recordings(**{**fields, **changes})
+
+
+def through_the_cache(folder, dataset: str, recordings: Recordings, view: str = "all") -> Windows:
+    """What `data.load` does between a reader and the windows."""
+    folder.mkdir()
+    data._write_cache(folder, recordings, dataset)
+    return data._read_cache(folder, dataset, view, "simulated")
+
+
+@pytest.mark.parametrize(("dataset", "view"), [(name, view) for name, spec in SPECS.items() for view in spec.views])
+def test_permuting_the_labels_leaves_the_series_as_it_was(dataset, view, tmp_path):
+    plain, permuted = make_recordings(dataset), make_recordings(dataset, label=np.array([3, 2, 1, 0, 3, 2]))
+    windows = through_the_cache(tmp_path / "plain", dataset, plain, view)
+    other = through_the_cache(tmp_path / "permuted", dataset, permuted, view)
+    np.testing.assert_array_equal(windows.series, plain.series[:, list(SPECS[dataset].views[view])])
+    np.testing.assert_array_equal(other.series, windows.series)
+    assert (other.label != windows.label).any()
+
+
+# -------------------------------------------------------------------------------------------------- fingerprint
+
+
+def test_fingerprint_is_the_same_for_the_same_parts():
+    parts = ("pamap2", np.arange(5), np.array([1.5, np.nan], np.float32))
+    assert fingerprint(*parts) == fingerprint(*(part if isinstance(part, str) else part.copy() for part in parts))
+
+
+arrays = hnp.arrays(np.int64, hnp.array_shapes(max_dims=2, max_side=4), elements=st.integers(-3, 3))
+parts_of_a_fingerprint = st.lists(st.text(max_size=4) | arrays, min_size=1, max_size=4)
+
+
+@settings(deadline=None)
+@given(parts=parts_of_a_fingerprint, which=st.integers(0, 3), other=st.text(max_size=4))
+def test_fingerprint_changes_with_any_one_of_its_parts(parts, which, other):
+    which %= len(parts)
+    changed = list(parts)
+    if isinstance(parts[which], str):
+        changed[which] = other if other != parts[which] else other + "x"
+    else:
+        changed[which] = parts[which].copy()
+        changed[which].flat[-1] += 1
+    assert fingerprint(*parts) != fingerprint(*changed)
+
+
+def test_fingerprint_changes_where_parts_are_divided_otherwise():
+    assert fingerprint("ab", "c") != fingerprint("a", "bc")
+    assert fingerprint(np.array([1, 2]), np.array([3])) != fingerprint(np.array([1]), np.array([2, 3]))
+    assert fingerprint(np.arange(6).reshape(2, 3)) != fingerprint(np.arange(6).reshape(3, 2))
+
+
+def test_fingerprint_of_windows_changes_with_series_subjects_labels_and_bounds(tmp_path):
+    base = make_recordings("mimic3")
+    series = base.series.copy()
+    series[17, 3] += 1e-3
+    changes = {
+        "nothing": {},
+        "one sample": {"series": series},
+        "a label": {"label": np.array([0, 1, 2, 3, 0, 2])},
+        "a subject": {"subject": np.array([1, 1, 2, 2, 3, 4])},
+        "one window less": {"stop": np.array([*base.stop[:-1], base.stop[-1] - 4])},
+        "windows one row later": {"start": np.array([base.start[0] + 1, *base.start[1:]])},
+    }
+    marks = {
+        name: through_the_cache(
+            tmp_path / name.replace(" ", "_"), "mimic3", make_recordings("mimic3", **change)
+        ).fingerprint
+        for name, change in changes.items()
+    }
+    assert len(set(marks.values())) == len(marks)
+    again = through_the_cache(tmp_path / "again", "mimic3", base, view="hr")
+    assert again.fingerprint == marks["nothing"]  # the same for every view
