@@ -25,7 +25,7 @@ class RCNN(nn.Module):
         size = spec.size(view)
         self.segment = spec.segment
         widths = (len(spec.views[view]), *size.filters)
-        with torch.random.fork_rng(devices=[]):  # leave the caller's random numbers as they are
+        with torch.random.fork_rng(devices=[]):  # leave the caller's random numbers (of the CPU) as they are
             torch.manual_seed(seed)
             self.convs = nn.ModuleList(
                 nn.Conv1d(d, k, spec.kernel, spec.stride) for d, k in zip(widths, widths[1:], strict=False)

@@ -70,6 +70,7 @@ class Knowledge:
     attention: np.ndarray
     temperature: float
     fingerprint: str
+    path: str = "memory"  # where it was read from, for messages
 
     def check(self, windows: Windows, train: np.ndarray) -> None:
         """Refuse knowledge made from other windows, or about windows the student does not train on."""
@@ -77,11 +78,18 @@ class Knowledge:
         again = "run 02_teacher again with the same data, source and seeds."
         if self.fingerprint != expected:
             raise UserError(
-                f"the teacher's knowledge was made from other windows (fingerprint {self.fingerprint}) than these of "
-                f"{windows.spec.title} (fingerprint {expected}); {again}"
+                f"the knowledge in {self.path} was made from other windows (fingerprint {self.fingerprint}) than these "
+                f"of {windows.spec.title} (fingerprint {expected}); {again}"
             )
         if not np.isin(self.window, train).all():
-            raise UserError(f"the teacher's knowledge is about windows outside the student's training split; {again}")
+            raise UserError(
+                f"the knowledge in {self.path} is about windows outside the student's training split; {again}"
+            )
+        if self.temperature != windows.spec.temperature:
+            raise UserError(
+                f"the knowledge in {self.path} is for T = {self.temperature:g}, the student's is "
+                f"{windows.spec.temperature:g}; {again}"
+            )
 
     def rows(self, windows: int) -> tuple[np.ndarray, np.ndarray]:
         """Soft labels (windows, C) and attention (windows, M) by window; zeros where the teacher said nothing.
@@ -138,15 +146,14 @@ def load_knowledge(path: Path, seed: int) -> Knowledge:
         )
     try:
         with safe_open(path, "np") as file:
+            marks = file.metadata() or {}
             if f"{seed}/window" not in file.keys():  # noqa: SIM118 (not a dict)
                 raise UserError(f"{path} holds no knowledge for seed {seed}; run 02_teacher with that seed.")
-            marks = file.metadata()
             arrays = {name: file.get_tensor(f"{seed}/{name}") for name in ("window", "soft_labels", "attention")}
-    except SafetensorError as error:
+        temperature, mark = float(marks[f"{seed}/temperature"]), marks[f"{seed}/fingerprint"]
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise UserError(f"{path} is damaged ({error}); delete it and run 02_teacher again.") from None
-    return Knowledge(
-        **arrays, temperature=float(marks[f"{seed}/temperature"]), fingerprint=marks[f"{seed}/fingerprint"]
-    )
+    return Knowledge(**arrays, temperature=temperature, fingerprint=mark, path=str(path))
 
 
 # ------------------------------------------------------------------------------------------------------ members
@@ -166,6 +173,10 @@ class Member:
     noise: float = 0.0
     noise_kind: str = "normal"
 
+    def __post_init__(self):
+        if self.knowledge is None and {"soft", "attention"} & set(self.terms):
+            raise UserError(f"method '{self.method}' needs the teacher's knowledge.")
+
     @property
     def terms(self) -> tuple[str, ...]:
         return METHODS[self.method].terms
@@ -178,9 +189,7 @@ def make_member(
 
     Raises UserError where a method needs knowledge and has none, or has another data set's.
     """
-    if {"soft", "attention"} & set(METHODS[method].terms):
-        if knowledge is None:
-            raise UserError(f"method '{method}' needs the teacher's knowledge.")
+    if knowledge is not None:
         knowledge.check(windows, split.train)
     mean, std = standardiser(windows, split.train)
     return Member(
@@ -242,17 +251,20 @@ def noise_series(shape: tuple[int, int], seed: int, kind: str) -> Tensor:
     raise UserError(f"noise kind '{kind}' is unknown; use 'normal' or 'uniform'.")
 
 
-class _SeedStreams:
-    """Batch order and dropout masks of each distinct seed, so that members of one seed get the same."""
+class _DropoutMasks:
+    """Dropout masks of each distinct seed, so that members of one seed get the same."""
 
     def __init__(self, members: list[Member], shapes: list[tuple[int, int, int]], device: torch.device):
         self.seeds = sorted({m.seed for m in members})
         self.of = torch.tensor([self.seeds.index(m.seed) for m in members], device=device)
-        self.rng = [np.random.Generator(np.random.SFC64([seed, 1])) for seed in self.seeds]
         self.shapes = shapes
         self.device = device
 
-    def masks(self, members: int) -> list[Tensor]:
+    def begin(self, epoch: int) -> None:
+        """Start an epoch: its masks depend on nothing but seed, epoch and step, whoever trains beside a member."""
+        self.rng = [np.random.Generator(np.random.SFC64([seed, 1, epoch])) for seed in self.seeds]
+
+    def draw(self, members: int) -> list[Tensor]:
         """What dropout keeps, after each convolution, (members, B, M, S', K) of 0 and 1, for the first members."""
         of = self.of[:members]
         needed = np.unique(of.cpu().numpy())
@@ -270,7 +282,7 @@ class _SeedStreams:
 
 def epoch_order(train: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     """The training windows in the order of one epoch: a new shuffle each, fixed by seed and epoch."""
-    return np.random.default_rng([seed, epoch]).permutation(train)
+    return np.random.default_rng([seed, 2, epoch]).permutation(train)
 
 
 def _batches(members: list[Member], epoch: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
@@ -333,7 +345,7 @@ def fit(
     team = [members[i] for i in by_steps]
     stack = RCNNStack([RCNN(spec, view, seed=m.seed) for m in team], place)
     inputs = _Inputs(windows, team, place)
-    streams = _SeedStreams(team, mask_shapes(spec, view), place)
+    masks = _DropoutMasks(team, mask_shapes(spec, view), place)
     adam = _Adam(stack.flat)
     label = torch.from_numpy(windows.label).to(place)
     validation = _Validation(team, label)
@@ -349,12 +361,13 @@ def fit(
     for epoch in range(epochs):
         index, weight, sizes = _batches(team, epoch)
         index, weight = torch.from_numpy(index).to(place), torch.from_numpy(weight).to(place)
+        masks.begin(epoch)
         epoch_loss = torch.zeros(len(team), device=place)
         for step, k in enumerate(sizes):
             i = index[:k, step]  # (k, B)
             flat = stack.flat[:k].detach().requires_grad_()
             w = stack.unflatten(flat)
-            log_a, logits = stack.forward(w, inputs.batch(i), streams.masks(k))
+            log_a, logits = stack.forward(w, inputs.batch(i), masks.draw(k))
             rows = loss_terms(
                 tuple(terms),
                 logits=logits,

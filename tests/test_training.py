@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from safetensors.numpy import load_file, save_file
 
 from rdpd_nb import training
-from rdpd_nb.data.windows import Windows, fingerprint, select, split, standardise, standardiser
+from rdpd_nb.data.windows import Windows, fingerprint, split, standardise, standardiser
 from rdpd_nb.errors import UserError
 from rdpd_nb.evaluation import scores
 from rdpd_nb.models import RCNN, RCNNStack, mask_shapes
@@ -30,6 +30,12 @@ from rdpd_nb.training import (
 )
 
 # ---------------------------------------------------------------------------------------- made-up data and knowledge
+
+
+def select(windows: Windows, view: str) -> Windows:
+    """The same windows with the channels of a poorer view only, as `data.load` gives them."""
+    columns = list(windows.spec.views[view])
+    return replace(windows, view=view, series=np.ascontiguousarray(windows.series[:, columns]))
 
 
 def make_windows(dataset: str = "mimic3", n: int = 300, dtype: type = np.float32, seed: int = 0) -> Windows:
@@ -220,7 +226,8 @@ def check_against_plain_loop(member: Member, windows: Windows, stacks: list, tol
         # b has no effect and a gradient of rounding size, which Adam makes a step of: its value means nothing.
         used = slice(2) if name == "combine" else slice(None)
         got, expected = weights.get_parameter(name).detach()[used], model.get_parameter(name).detach()[used]
-        assert (expected - start.get_parameter(name)[used]).abs().max() > 1e-3  # it has been trained
+        moved = (expected - start.get_parameter(name)[used]).abs().max()
+        assert moved > (1e-4 if name == "combine" else 1e-3)  # it has been trained; w1 and w2 turn with the batches
         torch.testing.assert_close(got, expected, rtol=0, atol=tolerance, msg=lambda text, n=name: f"{n}: {text}")
     for name, curve in history.items():
         assert fitted.history[name] == pytest.approx(curve, rel=100 * tolerance), name

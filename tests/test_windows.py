@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rdpd_nb import data
-from rdpd_nb.data.windows import Ledger, Recordings, Windows, cut, fingerprint, select, split, standardise, standardiser
+from rdpd_nb.data.windows import Ledger, Recordings, Windows, cut, fingerprint, split, standardise, standardiser
 from rdpd_nb.errors import UserError
 from rdpd_nb.paper import SPECS
 
@@ -347,19 +347,6 @@ def test_no_channel_is_named_like_a_label(dataset):
     words = ("label", "activity", "class", "diagnosis", "subject", "target", *SPECS[dataset].classes)
     for channel in SPECS[dataset].channels:
         assert not any(word.lower() in channel.lower() for word in words)
-
-
-@pytest.mark.parametrize("dataset", SPECS)
-def test_selecting_a_view_keeps_its_channels_and_the_windows(dataset):
-    spec = SPECS[dataset]
-    series = np.random.default_rng(0).normal(size=(3 * spec.length, len(spec.channels))).astype(np.float32)
-    windows = make_windows(dataset, np.arange(3), series=series)
-    for view, channels in spec.views.items():
-        seen = select(windows, view)
-        np.testing.assert_array_equal(seen.series, series[:, list(channels)])
-        assert seen.channels == tuple(spec.channels[c] for c in channels)
-        assert seen.start is windows.start
-        assert seen.fingerprint == windows.fingerprint
 
 
 def make_recordings(dataset: str, **changes) -> Recordings:

@@ -106,7 +106,7 @@ def _write_cache(folder: Path, recordings: Recordings, dataset: str) -> None:
         subjects=len(np.unique(r.subject[recording])),
         classes=len(np.unique(label)),
     )
-    mark = fingerprint(dataset, *spec.channels, r.series, start, label, r.subject[recording])
+    mark = fingerprint(dataset, *spec.channels, r.series, r.start, r.stop, start, label, r.subject[recording])
     # One row a channel, so that a view is read without touching the other channels.
     np.save(folder / "series.npy", np.ascontiguousarray(r.series.T), allow_pickle=False)
     np.savez(

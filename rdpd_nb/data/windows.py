@@ -4,7 +4,7 @@ Shapes: N samples in all recordings together, D channels, R recordings, n window
 """
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -111,7 +111,10 @@ def fingerprint(*parts: str | np.ndarray) -> str:
     """SHA-256 over names and arrays, shortened: says whether two runs saw the same windows."""
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part.encode() if isinstance(part, str) else np.ascontiguousarray(part).view(np.uint8).data)
+        name = part if isinstance(part, str) else f"{part.dtype}{part.shape}"
+        digest.update(f"{len(name)} {name} ".encode())  # so that ("ab", "c") and ("a", "bc") differ
+        if isinstance(part, np.ndarray):
+            digest.update(np.ascontiguousarray(part).view(np.uint8).data)
     return digest.hexdigest()[:16]
 
 
@@ -137,16 +140,16 @@ def split(windows: Windows, seed: int) -> Split:
     train = np.setdiff1d(subjects, np.concatenate([validation, test]))
     who = {"train": train, "validation": np.sort(validation), "test": np.sort(test)}
     index = {part: np.flatnonzero(np.isin(windows.subject, ids)) for part, ids in who.items()}
+    if windows.subjects_are_blocks:
+        # Neighbouring windows share half their samples: a training window beside a validation window would leak.
+        beside = np.union1d(index["validation"] - 1, index["validation"] + 1)
+        index["train"] = np.setdiff1d(index["train"], beside)
     for part, windows_of_part in index.items():
         if not len(windows_of_part):
             raise UserError(
                 f"{spec.title}: the {part} split has no window (subjects {who[part].tolist() or 'none'}); "
                 f"the data holds subjects {subjects[:20].tolist()}; add recordings of the missing subjects."
             )
-    if windows.subjects_are_blocks:
-        # Neighbouring windows share half their samples: a training window beside a validation window would leak.
-        beside = np.union1d(index["validation"] - 1, index["validation"] + 1)
-        index["train"] = np.setdiff1d(index["train"], beside)
     return Split(**index, subjects=who)
 
 
@@ -168,10 +171,4 @@ def standardiser(windows: Windows, train: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def standardise(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     """(x - mean) / std; a missing value becomes 0, the training mean."""
-    return np.nan_to_num((x - mean) / std, nan=0.0)
-
-
-def select(windows: Windows, view: str) -> Windows:
-    """The same windows seen through a view of fewer channels; only from 'all'."""
-    spec = windows.spec
-    return replace(windows, view=view, series=np.ascontiguousarray(windows.series[:, list(spec.views[view])]))
+    return np.nan_to_num((x - mean) / std, nan=0.0, posinf=0.0, neginf=0.0)

@@ -14,7 +14,8 @@ Facts used:
   whole units after rounding I and II;
 * what each diagnosis does to the vector follows textbook electrocardiography, with a severity for each
   subject that makes the groups overlap;
-* subjects for each group and record lengths follow the published set.
+* at scale 1 the subjects for each group and the record lengths follow the published set; below, the small
+  groups have more subjects than their share, so that a network can tell the disease from the person.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ FIXTURE_SCALE = 0.01  # at or below: a small set for tests
 FIXTURE_SUBJECTS, FIXTURE_SECONDS = 3, 25.0
 LENGTHS = ((38.4, 0.1), (115.2, 0.8), (120.0, 0.1))  # (s, share) at scale 1: mean 108 s
 MEAN_LENGTH, SHORTEST = 108.0, 38.0  # s
-# Below full size the small groups keep enough people to learn from; far below it their records are short.
+# Below full size the small groups keep enough people to learn from; far below it records are short (s).
 LEAST_SUBJECTS, LEAST_OTHERS = 24, 3
 SHORT_SCALE, SHORT_SECONDS = 0.3, 25.0
 
@@ -244,7 +245,7 @@ def _add_disease(subject: Subject, group: str, rng: np.random.Generator) -> None
         beat[[T_UP, T_DOWN], 2:] -= toward * np.array([[0.24], [0.18]]) * severity * (0.35 + stage)
         subject.heart_rate += 4
     elif group == "failure":
-        beat[QRS, 2:] *= 1 - 0.38 * severity
+        beat[QRS, 2:] *= 1 - 0.45 * severity
         beat[QRS, 1] *= 1 + 0.25 * severity
         beat[REPOLARISATION, 2:] *= 1 - 1.45 * severity
         beat[P, 1] *= 1 + 0.3 * severity
@@ -258,13 +259,13 @@ def _add_disease(subject: Subject, group: str, rng: np.random.Generator) -> None
             beat[LATE, 2:] += severity * np.array([0.65, 0.15, 0.80])
             beat[REPOLARISATION, 2:] -= severity * np.array([0.20, 0.05, 0.14])
         else:  # right bundle: late forces to the right and front, M shape in V1
-            beat[LATE, 2:] += severity * np.array([-0.40, -0.05, -0.75])
+            beat[LATE, 2:] += severity * np.array([-0.50, -0.05, -0.65])
             beat[REPOLARISATION, 2:] += severity * np.array([0.04, 0.02, 0.16])
     elif group == "dysrhythmia":
         if rng.random() < 0.5:
             subject.fibrillation = 0.25 + 0.65 * severity
         else:
-            subject.ectopic_share = 0.06 + 0.22 * severity
+            subject.ectopic_share = 0.10 + 0.25 * severity
     elif group == "hypertrophy":
         beat[QRS, 2:] *= 1 + severity * np.array([0.45, 0.15, 0.95])
         beat[:, 2:] = beat[:, 2:] @ _rotation(np.array([0.0, 0.0, -np.radians(15 * severity)])).T
@@ -312,7 +313,7 @@ def _heart_vector(subject: Subject, count: int, rng: np.random.Generator) -> np.
         seconds = np.arange(count) / RATE
         during = np.interp(seconds, times, fibrillating)[:, None]
         phase = 2 * np.pi * (rng.uniform(5, 7) * seconds + 0.4 * np.sin(2 * np.pi * 0.3 * seconds))
-        waves = (np.sin(phase) + 0.5 * np.sin(2 * phase + 1))[:, None] * np.array([0.15, 0.4, -1])
+        waves = (np.sin(phase) + 0.5 * np.sin(2 * phase + 1))[:, None] * np.array([0.4, 0.4, -0.9])
         vector += (rng.uniform(0.03, 0.08) * during * waves).astype(np.float32)  # largest in V1
     return vector
 
@@ -347,7 +348,7 @@ def _disturbance(count: int, electrodes: int, rng: np.random.Generator) -> np.nd
     seconds = np.arange(count, dtype=np.float32) / RATE
     slow = rng.uniform(0.03, 0.45, 6).astype(np.float32)  # Hz
     starts = rng.uniform(0, 2 * np.pi, 6).astype(np.float32)
-    shares = rng.normal(0, 0.035, (6, electrodes)).astype(np.float32)  # mV
+    shares = rng.normal(0, 0.025, (6, electrodes)).astype(np.float32)  # mV
     noise = np.sin(2 * np.pi * slow * seconds[:, None] + starts) @ shares
     noise += rng.normal(0, 0.02, electrodes).astype(np.float32)
     hum = np.sin(2 * np.pi * MAINS_HZ * seconds + rng.uniform(0, 2 * np.pi))

@@ -7,9 +7,11 @@ magnetometer are computed from that one attitude and acceleration, so that they 
 An activity shows itself in bursts (strokes of the vacuum cleaner, flights of stairs, poling); between them it
 looks like another (standing, level walking), so some segments of a window say more than others. Now and then
 a single limb strays into another motion of the kind. Most activities have a look-alike on every limb, but not
-the same one on each (the ankle hardly tells standing from ironing, the hand hardly standing from sitting).
-People differ in cadence, strength, posture and how they wear the sensor. With these amounts a classifier
-tested on unseen people does well on all channels and clearly worse on a single sensor.
+the same one on each (the ankle hardly tells standing from ironing, the chest hardly standing from sitting).
+People differ in cadence, strength, posture and how they wear the sensor. Posture, the iron around and the
+sensor's temperature also change within a bout: a subject has one bout of each activity, and a network would
+learn by heart what stays constant in it. With these amounts the paper's network, tested on unseen people, does
+well on all channels and clearly worse on a single sensor.
 
 The files have the published layout, so one reader serves the simulated and the real collection. Bytes depend
 only on (scale, seed); one subject is in memory at a time.
