@@ -28,6 +28,7 @@ RAD = np.pi / 180
 QUIET = 0.2  # what is left of a motion when it pauses without turning into another one
 EARTH_FIELD = (20.0, 0.0, -44.0)  # uT: north, west, up; middle of Germany
 NOISE = (0.06, 0.02, 0.6)  # sensor noise of acc, gyro, mag: standard deviations in m/s^2, rad/s, uT
+SHAKIER = (1, 1, 1, 1, 1, 1.27)
 IMPACT = 6  # place of the impact in a row of Activity.limbs
 REACH = 35  # deg, a limb does not turn further than this when it strays
 
@@ -55,7 +56,8 @@ class Placement(NamedTuple):
     posture: float  # deg, between bouts
     shift: float  # deg, within a bout, as one shifts about
     mount: float  # deg, rotation of the sensor on the limb, between people
-    style: float  # log-spread of the amplitudes between bouts
+    style: float  # log-spread of the amplitudes between bouts; of the shaking SHAKIER times as much
+    lag: float  # rad, spread of the harmonics' phases between bouts
     beat: float  # rad, phase of its swing in the stride: arms go against legs
     stray: tuple[float, float]  # s, how long the limb does something else, and the time between
 
@@ -71,10 +73,11 @@ ACC16_LIMIT, ACC6_LIMIT = 16 * G, 6 * G
 PAMAP2_MISSING = {103: {5, 6, 7, 24}, 104: {5, 24}, 107: {24}, 109: set(range(24))}  # as in the collection
 PAMAP2_ORDER = (1, 2, 3, 17, 16, 12, 13, 4, 7, 6, 5, 24)  # as the protocol has them
 PLACES = {  # the arm is the freest
-    "hand": Placement(5, 14, 4, 0.1, np.pi, (2, 12)),
-    "chest": Placement(3, 7, 4, 0.1, 0.8, (2, 9)),
-    "ankle": Placement(5, 10, 5, 0.12, 0, (2, 8)),
+    "hand": Placement(5, 14, 4, 0.1, 0.4, np.pi, (2, 12)),
+    "chest": Placement(3, 7, 4, 0.1, 0.4, 0.8, (2, 9)),
+    "ankle": Placement(5, 10, 5, 0.12, 0.4, 0, (2, 8)),
 }
+PAMAP2_PEOPLE = (0.05, 0.1)  # log-spreads of cadence and strength
 SKIN = (33.0, 34.5, 31.5)  # deg C at hand, chest, ankle
 
 # fmt: off
@@ -142,7 +145,8 @@ HAR_FLOOR = 4
 HAR_TEST = {2, 4, 9, 10, 12, 13, 18, 20, 24}  # the published split of the 30 subjects
 HAR_GRAVITY_CUT = 0.3  # Hz, low-pass that the collection used to tell gravity from body acceleration
 HAR_LABELS = ("WALKING", "WALKING_UPSTAIRS", "WALKING_DOWNSTAIRS", "SITTING", "STANDING", "LAYING")
-WAIST = Placement(11, 0, 9, 0.22, 0, (1, 25))  # the phone sits firmly in its belt
+HAR_PEOPLE = (0.07, 0.15)
+WAIST = Placement(11, 0, 9, 0.22, 0.6, 0, (1, 25))  # the phone sits firmly in its belt
 
 # fmt: off
 HAR = {
@@ -199,14 +203,14 @@ def _rotation(rng, degrees):
     return np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k
 
 
-def _limb(rng, motion, phase, heading, rate):
+def _limb(rng, motion, phase, lag, heading, rate):
     """Signals of one limb.
 
-    motion: (8, n) as the rows of Activity, now varying in time; phase, heading: (n,) [rad].
+    motion: (8, n) as the rows of Activity, now varying in time; phase, heading: (n,) [rad]; lag: as in Placement.
     Returns acceleration incl. gravity (n, 3) [m/s^2], gyroscope (n, 3) [rad/s], magnetometer (n, 3) [uT].
     """
     n = len(phase)
-    lag = rng.uniform(-0.4, 0.4, 5)  # a person's own coordination of the harmonics
+    lag = lag * rng.uniform(-1, 1, 5)  # a person's own coordination of the harmonics
     vigour = np.exp(_wander(rng, n, rate, 2.0, 0.15))  # one cycle is not quite like the next
     pitch0, roll0, swing, twist, bounce, surge, impact, shake = motion
 
@@ -243,7 +247,7 @@ def _bout(rng, table, number, places, mounts, person, n, rate):
     """
     activity = table[number]
     gate = _bursts(rng, n, rate, activity.on, activity.off)
-    stride = activity.stride * person[0] * rng.lognormal(0, 0.04)
+    stride = activity.stride * person[0] * rng.lognormal(0, 0.06)
     phase = 2 * np.pi * np.cumsum(stride * np.exp(_wander(rng, n, rate, 3.0, 0.05))) / rate
     turning = rng.choice([-1, 1]) * activity.turn * RAD
     phase += rng.uniform(0, 2 * np.pi)
@@ -253,7 +257,7 @@ def _bout(rng, table, number, places, mounts, person, n, rate):
         burst = np.array(activity.limbs[k])
         rest = np.array(table[activity.rest].limbs[k]) if activity.rest else burst * ([1] * 2 + [QUIET] * 6)
         others = rng.permutation(_alike(table, number, k))
-        lean, amount = rng.normal(0, place.posture, 2), person[1] * rng.lognormal(0, place.style, 6)
+        lean, amount = rng.normal(0, place.posture, 2), person[1] * rng.lognormal(0, np.multiply(place.style, SHAKIER))
         rest, burst, others = (
             (np.atleast_2d(x) * [1, 1, *amount] + [*lean, *[0] * 6]).T for x in (rest, burst, others)
         )
@@ -263,7 +267,8 @@ def _bout(rng, table, number, places, mounts, person, n, rate):
         episode = np.cumsum(np.diff(astray > 0, prepend=False) & (astray > 0)) % others.shape[1]
         motion += (others[:, episode] - motion) * astray
         motion[:2] += [_sway(rng, n, rate, place.shift) for _ in range(2)]
-        signals = [x @ mount.T for x in _limb(rng, motion, phase + place.beat + rng.normal(0, 0.3), heading, rate)]
+        beat = phase + place.beat + rng.normal(0, 0.3)
+        signals = [x @ mount.T for x in _limb(rng, motion, beat, place.lag, heading, rate)]
         sensors.append([x + rng.normal(0, sd, x.shape) for x, sd in zip(signals, NOISE, strict=True)])
     return sensors
 
@@ -278,9 +283,9 @@ def _alike(table, number, k):
     return np.array([spec.limbs[k] for a, spec in table.items() if a != 0 and same(a) or a == number])
 
 
-def _person(rng, places):
-    """Cadence and strength factors (2,) and the sensors' mounting rotations of one subject."""
-    return rng.lognormal(0, (0.05, 0.1)), [_rotation(rng, place.mount) for place in places]
+def _person(rng, places, spread):
+    """Cadence and strength factors (2,), of log-spread (2,), and the sensors' mounting rotations of one subject."""
+    return rng.lognormal(0, spread), [_rotation(rng, place.mount) for place in places]
 
 
 # ---------------------------------------------------------------- PAMAP2: files
@@ -356,7 +361,7 @@ def write_pamap2(folder: Path, scale: float, seed: int) -> None:
     places = list(PLACES.values())
     for subject, child in zip(range(101, 110), np.random.SeedSequence(seed).spawn(9), strict=True):
         rng = np.random.default_rng(child)
-        person, mounts = _person(rng, places)
+        person, mounts = _person(rng, places, PAMAP2_PEOPLE)
         plan = _timetable(rng, subject, scale)
         bouts = [_bout(rng, PAMAP2, number, places, mounts, person, n, PAMAP2_RATE) for number, n in plan]
         labels = np.repeat(*np.transpose(plan))
@@ -400,7 +405,7 @@ def write_uci_har(folder: Path, scale: float, seed: int) -> None:
     for subject, child in enumerate(np.random.SeedSequence(seed).spawn(30), 1):
         rng = np.random.default_rng(child)
         split = "test" if subject in HAR_TEST else "train"
-        person, mounts = _person(rng, [WAIST])
+        person, mounts = _person(rng, [WAIST], HAR_PEOPLE)
         for number in (5, 4, 6, 1, 3, 2):  # the order of the experiment
             windows = max(HAR_FLOOR, round(HAR_WINDOWS * scale * rng.uniform(0.85, 1.15)))
             for name, values in _har_bout(rng, number, person, mounts, windows).items():
