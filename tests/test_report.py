@@ -41,6 +41,7 @@ def run(tmp_path) -> params.Run:
                     "device": "cpu",
                     "seconds": 1.0,
                     "seeds": seeds,
+                    "counts": {"windows": {"train": 90, "validation": 40, "test": 40}},
                 }
             )
         )
@@ -71,6 +72,21 @@ def test_files_say_simulated_and_latex_is_escaped(run):
     assert "simulated data" in latex and r"\textbf{0.860 $\pm$ 0.014}" in latex and "–" not in latex
     table = pd.read_csv(path.with_suffix(".csv"))
     assert set(table["source"]) == {"simulated", "not run"}
+
+
+def test_a_caption_warns_of_a_test_part_too_small_to_mean_anything(run):
+    assert "prove that the pipeline runs" not in report.caption("table2", report.score_table(run, "pamap2")[0])
+    path = run.record_path("rdpd", "wrist", "pamap2")
+    record = json.loads(path.read_text())
+    record["counts"]["windows"]["test"] = 4
+    path.write_text(json.dumps(record))
+    assert "A test part has 4 windows" in report.caption("table2", report.score_table(run, "pamap2")[0])
+
+
+def test_data_sets_not_run_are_dashes_in_table_1(run):
+    numbers, printed = report.table1(run, ["pamap2", "mimic3"])
+    assert set(printed["Ours"]) == {"–"} and set(numbers["source"]) == {"not run"}
+    assert report.datasets_run(run, ["pamap2", "mimic3"]) == ["pamap2"]
 
 
 def test_table5_equals_the_published_counts():
