@@ -47,7 +47,7 @@ data: setup  ## download PAMAP2, PTBDB and UCI HAR (2.4 GB) into data/raw, or on
 
 notebooks: setup  ## execute the committed notebooks in place, with their defaults
 	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace notebooks/*.ipynb
-	@$(BIN)/nbstripout --keep-output --extra-keys "metadata.language_info cell.metadata.execution" notebooks/*.ipynb
+	@$(BIN)/nbstripout --keep-output --keep-count --extra-keys "metadata.language_info cell.metadata.execution" notebooks/*.ipynb
 
 lint: setup  ## ruff, for code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -21,7 +21,8 @@ def record(name):
 
 rule all:
     input:
-        f"{FOLDER}/tables.ipynb",
+        # Every file, not only the last notebook, so that a lost record is made again.
+        [f"{FOLDER}/{job.name}{ending}" for job in JOBS.values() for ending in (".ipynb", *job.makes)],
 
 
 # One rule a job, all alike: papermill writes to another name, so that an .ipynb is there only when it ran to its end.
