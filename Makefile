@@ -26,7 +26,7 @@ setup: $(VENV)/.ready  ## create .venv from requirements.lock, only when it is o
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 setup")'
 	@echo "setting up $(VENV) from requirements.lock (a few minutes the first time) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
@@ -42,8 +42,8 @@ test: setup  ## unit tests, the workflow on a tiny profile, and nbval on all not
 lab: setup  ## open JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-data: setup  ## download PAMAP2, PTBDB and UCI HAR (2.4 GB) into data/raw, or only DATASETS="uci_har"
-	@$(BIN)/python -m rdpd_nb.data.download $(DATASETS)
+data: setup  ## download PAMAP2, PTBDB and UCI HAR (2.4 GB) into RAW or data/raw; or only DATASETS="uci_har"
+	@RDPD_RAW="$(or $(RAW),$(RDPD_RAW))" $(BIN)/python -m rdpd_nb.data.download $(DATASETS)
 
 notebooks: setup  ## execute the committed notebooks in place, with their defaults
 	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace notebooks/*.ipynb

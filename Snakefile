@@ -1,9 +1,5 @@
 # Which notebook makes which record, from rdpd_nb.reproduce.plan; Snakemake decides what is done and what runs next.
 # `make reproduce` calls this; by hand: snakemake --cores 2 --configfile results/demo/settings.yaml
-import pathlib
-import shlex
-import sys
-
 from rdpd_nb import params, reproduce
 
 SETTINGS = config or reproduce.read_settings("demo")
@@ -14,27 +10,31 @@ for job in JOBS.values():
     reproduce.write_parameters(job, FOLDER)
 
 
-def record(name):
-    """The file that says a job is done, for the jobs that wait for it."""
-    return f"{FOLDER}/{name}{JOBS[name].makes[-1]}" if JOBS[name].makes else f"{FOLDER}/{name}.ipynb"
+def records(names):
+    """The files that say these jobs are done."""
+    return [f"{FOLDER}/{name}.json" for name in names]
 
 
 rule all:
     input:
-        # Every file, not only the last notebook, so that a lost record is made again.
+        # Every file, not only the last notebook, so that a lost one is made again.
         [f"{FOLDER}/{job.name}{ending}" for job in JOBS.values() for ending in (".ipynb", *job.makes)],
+        [f"{FIGURES}/{name}" for job in JOBS.values() for name in job.figures],
 
 
 # One rule a job, all alike: papermill writes to another name, so that an .ipynb is there only when it ran to its end.
+# The parameter file says what a job depends on (notebook, package, raw files). Of what it waits for, only the
+# teacher's knowledge makes it stale (`ancient` for the rest): the tables read everything.
 for job in JOBS.values():
 
     rule:
         name:
             job.name.replace("/", "_")
         input:
-            notebook=f"notebooks/{job.notebook}.ipynb",
             parameters=f"{FOLDER}/{job.name}.parameters.yaml",
-            waits=[record(name) for name in job.after],
+            notebook=ancient(f"notebooks/{job.notebook}.ipynb"),
+            teacher=records(name for name in job.after if name.endswith("/teacher") or job.name == "tables"),
+            waits=[ancient(path) for path in records(name for name in job.after if not name.endswith("/teacher"))],
         output:
             *[f"{FOLDER}/{job.name}{ending}" for ending in job.makes],
             *[f"{FIGURES}/{name}" for name in job.figures],
@@ -43,6 +43,8 @@ for job in JOBS.values():
             part=f"{FOLDER}/{job.name}.part.ipynb",
             log=f"{FOLDER}/{job.name}.log",
         threads: 1
+        # In the notebooks' order as far as may be: each compares its method with those run before it.
+        priority: 100 - int(job.notebook[:2])
         message:
             job.name
         shell:

@@ -56,6 +56,11 @@ class Spec:
         return self.length // self.segment
 
     @property
+    def table_file(self) -> str:
+        """Name of its table of scores under figures/<profile>/: 'table2', or 'table_<name>' beside the paper's."""
+        return self.table.split("_")[0] if self.table else f"table_{self.name}"
+
+    @property
     def poor_views(self) -> tuple[str, ...]:
         return tuple(view for view in self.views if view != "all")
 

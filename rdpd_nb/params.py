@@ -74,9 +74,6 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
 PROFILE = ("source", "datasets", "raw", "scale", "seeds", "epochs", "device", "sweeps")
 SWEEPS = ("views", "epochs", "fractions", "amplitudes", "noise_kind")
 
-# The file of each data set's table of scores, under figures/<profile>/.
-TABLE_FILES = {"pamap2": "table2", "ptbdb": "table3", "mimic3": "table4", "uci_har": "table_uci_har"}
-
 
 @dataclass(frozen=True)
 class Run:
@@ -153,6 +150,11 @@ def check(notebook: str, given: dict[str, Any]) -> Run:
             as_text = " (papermill's -p makes text of lists and numbers: use a YAML file with -f)"
             hint = as_text if isinstance(values[name], str) and name in NOT_TEXT else ""
             raise UserError(f"{notebook}: parameter '{name}' is {values[name]!r}; it should be {words}{hint}.")
+    if values["source"] == "real" and values["profile"] == "demo":
+        raise UserError(
+            f"{notebook}: profile 'demo' is for simulated data, and its figures are committed; name another profile "
+            "(e.g. profile='paper') for real data."
+        )
     if "view" in values:
         _check_view(notebook, values["dataset"], values["view"])
     return Run(notebook, values)

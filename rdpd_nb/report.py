@@ -70,13 +70,17 @@ def score_rows(run: Run, dataset: str) -> list[dict]:
         records = read_records(run, methods, view, dataset)
         for method in methods:
             record = records.get(method)
-            row = {"dataset": dataset, "view": view, "method": method, "seeds": len(record["seeds"]) if record else 0}
+            row = {"dataset": dataset, "view": view, "method": method, "seeds": 0}
+            if record:  # seeds with a score: those the mean is over
+                row["seeds"] = sum(seed["roc_auc"] is not None for seed in record["seeds"])
             for metric in (*METRICS, "macro_f1_argmax"):
                 ours = mean_and_deviation([s[metric] for s in record["seeds"]]) if record else None
                 row[metric] = ours
                 if metric in METRICS:
                     row[f"{metric}_published"] = published_score(dataset, view, method, metric)
-            row["test_windows"] = record["counts"]["windows"]["test"] if record else None
+            seeds = record["seeds"] if record else []
+            row["test_windows"] = min((s["counts"]["windows"]["test"] for s in seeds), default=None)  # the fewest
+            row["classes_absent"] = sorted({spec.classes[c] for s in seeds for c in s["classes_absent"]})
             row["source"] = record["source"] if record else "not run"
             row["notebook"] = _relative(run.record_path(method, view, dataset).with_suffix(".ipynb")) if record else ""
             rows.append(row)
@@ -111,6 +115,7 @@ def score_table(run: Run, dataset: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     numbers, printed = [], []
     for row in rows:
         flat = {k: row[k] for k in ("dataset", "view", "method", "seeds", "test_windows", "source", "notebook")}
+        flat["classes_absent"] = "; ".join(row["classes_absent"])
         text = {"Data": SPECS[dataset].view_titles[row["view"]], "Method": METHODS[row["method"]].title}
         for metric in (*METRICS, "macro_f1_argmax"):
             for suffix in ("", "_published"):
@@ -120,9 +125,10 @@ def score_table(run: Run, dataset: str) -> tuple[pd.DataFrame, pd.DataFrame]:
                 flat |= {f"{metric}{suffix}": mean, f"{metric}{suffix}_sd": deviation}
         for metric, title in METRICS.items():
             rivals = [r[metric][0] for r in rows if r["view"] == row["view"] != "all" and r[metric]]
-            best = row[metric] and rivals and row[metric][0] == max(rivals)
+            best = row[metric] and row["view"] != "all" and row[metric][0] == max(rivals) > min(rivals)
             text[title] = f"**{_cell(row[metric])}**" if best else _cell(row[metric])
             text[f"{title}, published"] = _cell(row[f"{metric}_published"])
+        text["macro-F1, argmax"] = _cell(row["macro_f1_argmax"])
         numbers.append(flat)
         printed.append(text | {"Seeds": row["seeds"]})
     return pd.DataFrame(numbers), pd.DataFrame(printed)
@@ -179,11 +185,8 @@ FEW_WINDOWS = 30  # below this a caption warns
 
 TITLES = {
     "table1": "Statistics of the data sets",
-    "table2": "Performance on PAMAP2",
-    "table3": "Performance on PTBDB",
-    "table4": "Performance on MIMIC-III",
     "table5": "Number of parameters of each model",
-    "table_uci_har": "Performance on UCI HAR (not in the paper)",
+    **{s.table_file: f"Performance on {s.title}{'' if s.table else ' (not in the paper)'}" for s in SPECS.values()},
 }
 
 
@@ -200,6 +203,9 @@ def caption(name: str, numbers: pd.DataFrame) -> str:
     few = min(numbers["test_windows"].dropna(), default=FEW_WINDOWS) if "test_windows" in numbers else FEW_WINDOWS
     if few < FEW_WINDOWS:
         simulated += f" A test part has {few:.0f} windows: its scores prove that the pipeline runs, and nothing else."
+    absent = sorted({c for text in numbers.get("classes_absent", []) for c in text.split("; ") if c})
+    if absent:
+        simulated += f" Left out of the mean where a seed's test part has no window of it: {', '.join(absent)}."
     what = "" if name == "table1" else " Mean ± standard deviation over seeds; best method of each view in bold."
     return f"{TITLES[name]}: {notes}.{what}{simulated}"
 
@@ -272,9 +278,12 @@ def plot_curves(fitted: list, title: str) -> Figure:
     return figure
 
 
-def plot_scores(run: Run, dataset: str) -> tuple[Figure, pd.DataFrame]:
-    """Our scores (filled, mean and standard deviation over seeds) beside the published ones (hollow), by view."""
-    rows = [row for row in score_rows(run, dataset) if row["seeds"]]
+def plot_scores(run: Run, dataset: str, view: str = "") -> tuple[Figure, pd.DataFrame]:
+    """Our scores (filled, mean and standard deviation over seeds) beside the published ones (hollow), by view.
+
+    Of all views, or of the teacher and one.
+    """
+    rows = [row for row in score_rows(run, dataset) if row["seeds"] and (not view or row["view"] in ("all", view))]
     if not rows:
         raise UserError(f"no record of {SPECS[dataset].title} under {run.results_root}; run its notebooks first.")
     figure, axes = plt.subplots(1, 3, figsize=(11, 0.32 * len(rows) + 1.4), sharey=True)

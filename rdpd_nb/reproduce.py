@@ -6,19 +6,21 @@ which parameters, and turns Snakemake's log into a line a job.
 
 import argparse
 import fcntl
+import json
 import os
 import re
 import subprocess
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from . import data, params
+from .data.windows import fingerprint
 from .errors import UserError
 from .files import replace_file, root
 from .paper import METHODS, SPECS, STUDENT_METHODS
@@ -32,15 +34,18 @@ class Job:
     notebook: str
     parameters: dict[str, Any]
     after: tuple[str, ...] = ()  # names of jobs
-    makes: tuple[str, ...] = (".json",)  # endings of the files it writes, beside its own .ipynb
-    figures: tuple[str, ...] = field(default=())  # files under figures/<profile>/
+    makes: tuple[str, ...] = (".json",)  # endings of the files it writes, beside its own .ipynb; the record last
+    figures: tuple[str, ...] = ()  # files under figures/<profile>/
 
 
 def read_settings(profile: str, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
     """A profile with overrides; what is not overridden (None) stays the profile's."""
     settings = params.read_profile(profile)
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    return {"results": "results", **settings, **given, "profile": profile}
+    settings = {"results": "results", **settings, **given, "profile": profile}
+    if settings["source"] == "real":
+        settings["raw"] = str(data.raw_root(settings["raw"]))  # $RDPD_RAW may be another folder tomorrow
+    return settings
 
 
 def plan(settings: dict[str, Any]) -> list[Job]:
@@ -57,7 +62,13 @@ def plan(settings: dict[str, Any]) -> list[Job]:
 
     if not params.KINDS["datasets"][0](settings["datasets"]):
         raise UserError(f"DATASETS is {settings['datasets']!r}; it should be {params.KINDS['datasets'][1]}.")
-    sweeps = settings.get("sweeps") or {}
+    sweeps = settings["sweeps"] or {"views": {}}
+    unknown = set(sweeps["views"] or {}) - set(SPECS)
+    if unknown or not isinstance(sweeps["views"], dict):
+        raise UserError(
+            f"sweeps.views is {sweeps['views']!r}; it should name views by data set, of {', '.join(SPECS)}."
+        )
+    trained = (".npz", ".safetensors", ".json")
     for dataset in settings["datasets"]:
         one = {"dataset": dataset, "view": "all", "raw": settings["raw"], "scale": settings["scale"]}
         read = add(f"{dataset}/all/preprocessing", "01_preprocessing", one)
@@ -66,27 +77,31 @@ def plan(settings: dict[str, Any]) -> list[Job]:
             METHODS["teacher"].notebook,
             one,
             after=(read,),
-            makes=(".json", ".knowledge.safetensors"),
+            makes=(".npz", ".safetensors", ".knowledge.safetensors", ".json"),
         )
         for view in SPECS[dataset].poor_views:
-            before = teacher  # a notebook compares its method with those before it
             for method in STUDENT_METHODS:
-                before = add(
-                    f"{dataset}/{view}/{method}", METHODS[method].notebook, {**one, "view": view}, after=(before,)
-                )
-        for view in sweeps.get("views", {}).get(dataset, []):
-            shared = {**one, "view": view, "epochs": min(sweeps["epochs"], settings["epochs"])}
-            fractions, noise = {"fractions": sweeps["fractions"]}, {k: sweeps[k] for k in ("amplitudes", "noise_kind")}
-            add(f"{dataset}/{view}/rich_data_size", "08_rich_data_size", {**shared, **fractions}, after=(read,))
-            add(f"{dataset}/{view}/noise_robustness", "09_noise_robustness", {**shared, **noise}, after=(teacher,))
-    tables = ("table1", "table5", *(params.TABLE_FILES[d] for d in settings["datasets"]))
+                name, notebook = f"{dataset}/{view}/{method}", METHODS[method].notebook
+                add(name, notebook, {**one, "view": view}, after=(teacher,), makes=trained)
+        for view in sweeps["views"].get(dataset, []):
+            for name, figure, notebook, after, own in (
+                ("rich_data_size", "figure2", "08_rich_data_size", read, ("fractions",)),
+                ("noise_robustness", "figure3", "09_noise_robustness", teacher, ("amplitudes", "noise_kind")),
+            ):
+                extra = {**one, "view": view, "epochs": sweeps["epochs"], **{k: sweeps[k] for k in own}}
+                files = tuple(f"{figure}_{dataset}_{view}.{ending}" for ending in ("png", "csv"))
+                add(f"{dataset}/{view}/{name}", notebook, extra, after=(after,), figures=files)
+    tables = ("table1", "table5", *(SPECS[d].table_file for d in settings["datasets"]))
     add(
         "tables",
         "10_tables_and_figures",
         {"datasets": settings["datasets"]},
         after=tuple(job.name for job in jobs),
         makes=(),
-        figures=tuple(f"{table}.{ending}" for table in tables for ending in ("csv", "md", "tex")),
+        figures=(
+            *(f"{table}.{ending}" for table in tables for ending in ("csv", "md", "tex")),
+            *(f"{dataset}_scores.{ending}" for dataset in settings["datasets"] for ending in ("png", "csv")),
+        ),
     )
     return jobs
 
@@ -105,20 +120,59 @@ def check_raw(settings: dict[str, Any]) -> None:
         raise UserError("\n       ".join(problems))
 
 
+# What decides a number: a change in one of these makes finished work stale. How results are shown is not among them.
+CODE = (
+    "paper.py",
+    "losses.py",
+    "models.py",
+    "training.py",
+    "evaluation.py",
+    "data/*.py",
+    "data/*.csv",
+    "data/simulate/*.py",
+)
+
+
 def write_parameters(job: Job, folder: Path) -> Path:
-    """The YAML file papermill reads; its time changes only when its content does, so that done work stays done."""
+    """The YAML file papermill reads. Its comments name the notebook's code, the package's and the raw files.
+
+    Its time changes only when its content does, so that done work stays done, and work done otherwise does not.
+    """
     path = folder / f"{job.name}.parameters.yaml"
-    text = yaml.safe_dump(job.parameters, sort_keys=False)
+    cells = json.loads((root() / "notebooks" / f"{job.notebook}.ipynb").read_text())["cells"]
+    marks = {"notebook": fingerprint(*("".join(cell["source"]) for cell in cells)), "package": data.code_stamp(*CODE)}
+    if job.parameters["source"] == "real" and "dataset" in job.parameters:
+        dataset = job.parameters["dataset"]
+        marks["raw files"] = data.raw_stamp(dataset, data.locate(dataset, "real", job.parameters["raw"]))
+    comments = "".join(f"# {name}: {mark}\n" for name, mark in marks.items())
+    text = comments + yaml.safe_dump(job.parameters, sort_keys=False)
     if not path.is_file() or path.read_text() != text:
         with replace_file(path) as temporary:
             temporary.write_text(text)
     return path
 
 
+def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
+    """Remove records that are damaged, or that a notebook run by hand has left with other parameters than the job's."""
+    for job in jobs:
+        path = folder / f"{job.name}.json"
+        if path.is_file():
+            try:
+                parameters = json.loads(path.read_text())["parameters"]
+            except (ValueError, KeyError, TypeError):
+                parameters = None
+            if parameters != job.parameters:
+                path.unlink()
+
+
 def run(settings: dict[str, Any], cores: int, extra: list[str]) -> int:
     """Run the workflow with Snakemake; print a line a finished job with the time left. Returns the exit status."""
-    jobs = plan(settings)
     check_raw(settings)
+    jobs = plan(settings)
+    if settings["device"].startswith("cuda"):
+        from .training import resolve_device  # torch takes seconds to import, and nothing else here needs it
+
+        resolve_device(settings["device"])
     folder = params.check("10_tables_and_figures", jobs[-1].parameters).results_root
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
@@ -126,10 +180,13 @@ def run(settings: dict[str, Any], cores: int, extra: list[str]) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system even if this process is killed
         except BlockingIOError:
             raise UserError(f"another reproduction is writing to {folder}; wait for it, or set RESULTS.") from None
-        return _run_locked(settings, jobs, folder, cores, extra)
+        return _run_locked(settings, jobs, folder, cores, extra, lock.fileno())
 
 
-def _run_locked(settings: dict[str, Any], jobs: list[Job], folder: Path, cores: int, extra: list[str]) -> int:
+def _run_locked(
+    settings: dict[str, Any], jobs: list[Job], folder: Path, cores: int, extra: list[str], lock: int
+) -> int:
+    remove_foreign_records(jobs, folder)
     config = folder / "settings.yaml"
     with replace_file(config) as temporary:
         temporary.write_text(yaml.safe_dump(settings, sort_keys=False))
@@ -145,7 +202,14 @@ def _run_locked(settings: dict[str, Any], jobs: list[Job], folder: Path, cores: 
     ]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     began, lines = time.time(), deque(maxlen=40)
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        pass_fds=(lock,),  # if this process alone is killed, Snakemake goes on, and so does the lock
+    )
     with process, (folder / "snakemake.log").open("w") as log:
         names: dict[str, str] = {}
         finished = ""
@@ -220,7 +284,9 @@ def main(arguments: list[str]) -> int:
                 "results": known.results or None,
             },
         )
-        cores = _number("CORES", known.cores) if known.cores else os.cpu_count() or 1
+        cores = _number("CORES", known.cores) if known.cores else len(os.sched_getaffinity(0))
+        if cores < 1:
+            raise UserError(f"CORES is {cores}; it should be at least 1.")
         return run(settings, cores, extra)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

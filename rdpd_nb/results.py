@@ -14,6 +14,7 @@ from .data.windows import Split, Windows
 from .errors import UserError
 from .evaluation import scores
 from .files import replace_file, root
+from .paper import METHODS
 from .params import Run
 from .training import Fitted, resolve_device
 
@@ -62,6 +63,7 @@ def common(run: Run, windows: Windows, seconds: float) -> dict:
         "source": run.source,
         "parameters": run.parameters,
         "fingerprint": windows.fingerprint,
+        "subjects_are_blocks": windows.subjects_are_blocks,
         **environment(run.device),
         "seconds": round(seconds, 2),
     }
@@ -140,6 +142,18 @@ def read_record(path: Path) -> dict:
 
 
 def read_records(run: Run, methods: tuple[str, ...] | list[str], view: str, dataset: str) -> dict[str, dict]:
-    """The records there are of the given methods of one view, in that order."""
+    """The records there are of the given methods of one view, in that order.
+
+    Those made with another source, seeds, epochs, scale or raw folder than the run's are left out: a table never mixes.
+    """
     paths = {method: run.record_path(method, view, dataset) for method in methods}
-    return {method: read_record(path) for method, path in paths.items() if path.is_file()}
+    records = {method: read_record(path) for method, path in paths.items() if path.is_file()}
+    same = [name for name in ("source", "seeds", "epochs", "scale", "raw") if name in run.parameters]
+    for method, record in records.items():
+        if method in METHODS and "seeds" not in record:
+            raise UserError(f"{paths[method]} is not a record of scores; delete it and run its notebook again.")
+    return {
+        method: record
+        for method, record in records.items()
+        if all(record["parameters"].get(name) == run.parameters[name] for name in same)
+    }

@@ -187,11 +187,12 @@ def make_member(
 ) -> Member:
     """A member trained on the split's training windows; options are Member's noise, noise_kind, and train.
 
-    Raises UserError where a method needs knowledge and has none, or has another data set's.
+    A member that trains on fewer windows is standardised by those. Raises UserError where a method needs knowledge
+    and has none, or has another data set's.
     """
     if knowledge is not None:
         knowledge.check(windows, split.train)
-    mean, std = standardiser(windows, split.train)
+    mean, std = standardiser(windows, options.get("train", split.train))
     return Member(
         seed,
         method,
@@ -276,7 +277,7 @@ class _DropoutMasks:
             # Every bit of a random byte is one fair coin: an eighth of the random numbers that p = 0.5 seems to need.
             bits = np.stack([np.unpackbits(np.frombuffer(self.rng[s].bytes(size // 8), np.uint8)) for s in needed])
             mask = torch.from_numpy(bits).view(len(needed), BATCH_SIZE, *shape).to(self.device)
-            masks.append(mask if len(needed) == members else mask[position[of]])
+            masks.append(mask[position[of]])
         return masks
 
 

@@ -98,7 +98,13 @@ GOOD_VALUES = [
 
 @pytest.mark.parametrize(("name", "value"), GOOD_VALUES)
 def test_good_values(name, value):
-    assert params.check("03_direct", {**GOOD, name: value}).parameters[name] == value
+    given = {**GOOD, "profile": "paper", name: value}
+    assert params.check("03_direct", given).parameters[name] == value
+
+
+def test_the_demo_profile_takes_no_real_data_since_its_figures_are_committed():
+    with pytest.raises(UserError, match="profile 'demo' is for simulated data"):
+        params.check("03_direct", {**GOOD, "source": "real"})
 
 
 WRONG_VALUES = {
@@ -387,7 +393,7 @@ def test_a_run_loads_its_own_view_or_another(simulated, monkeypatch):
     assert run.load("all").view == "all"
     calls = []
     monkeypatch.setattr(data, "load", lambda *arguments: calls.append(arguments))
-    params.check("07_rdpd", {**GOOD, "raw": "somewhere", "source": "real", "scale": 1}).load()
+    params.check("07_rdpd", {**GOOD, "profile": "paper", "raw": "somewhere", "source": "real", "scale": 1}).load()
     assert calls == [("pamap2", "wrist", "real", "somewhere", 1.0)]
 
 

@@ -24,7 +24,12 @@ def run(tmp_path) -> params.Run:
         path = run.record_path(method, view, "pamap2")
         path.parent.mkdir(parents=True, exist_ok=True)
         seeds = [
-            {"seed": i, **dict.fromkeys(("roc_auc", "pr_auc", "macro_f1", "macro_f1_argmax"), v)}
+            {
+                "seed": i,
+                **dict.fromkeys(("roc_auc", "pr_auc", "macro_f1", "macro_f1_argmax"), v),
+                "classes_absent": [],
+                "counts": {"windows": {"train": 90, "validation": 40, "test": 40}},
+            }
             for i, v in enumerate(values)
         ]
         path.write_text(
@@ -34,14 +39,13 @@ def run(tmp_path) -> params.Run:
                     "view": view,
                     "source": "simulated",
                     "profile": "demo",
-                    "parameters": {},
+                    "parameters": given,
                     "fingerprint": "f",
                     "versions": {},
                     "git_commit": None,
                     "device": "cpu",
                     "seconds": 1.0,
                     "seeds": seeds,
-                    "counts": {"windows": {"train": 90, "validation": 40, "test": 40}},
                 }
             )
         )
@@ -78,9 +82,18 @@ def test_a_caption_warns_of_a_test_part_too_small_to_mean_anything(run):
     assert "prove that the pipeline runs" not in report.caption("table2", report.score_table(run, "pamap2")[0])
     path = run.record_path("rdpd", "wrist", "pamap2")
     record = json.loads(path.read_text())
-    record["counts"]["windows"]["test"] = 4
+    record["seeds"][1]["counts"]["windows"]["test"] = 4
+    record["seeds"][1]["classes_absent"] = [4]
     path.write_text(json.dumps(record))
-    assert "A test part has 4 windows" in report.caption("table2", report.score_table(run, "pamap2")[0])
+    caption = report.caption("table2", report.score_table(run, "pamap2")[0])
+    assert "A test part has 4 windows" in caption and "no window of it: running." in caption
+
+
+def test_records_of_another_source_or_of_other_seeds_are_not_mixed_in(run):
+    for name, value in (("source", "real"), ("seeds", [0]), ("epochs", 9)):
+        other = params.Run(run.notebook, {**run.parameters, name: value})
+        assert not report.datasets_run(other, ["pamap2"])
+    assert report.datasets_run(run, ["pamap2"]) == ["pamap2"]
 
 
 def test_data_sets_not_run_are_dashes_in_table_1(run):

@@ -59,6 +59,7 @@ def make_windows(dataset: str = "mimic3", n: int = 300, dtype: type = np.float32
         recording_subject=np.arange(n),
         recording_part=np.full(n, "", "U5"),
         ledger=[],
+        statistics={},
         fingerprint=fingerprint(dataset, series, label),
     )
 
@@ -707,10 +708,20 @@ def test_a_loss_that_is_not_a_number_is_a_user_error(poor):
         quietly([student(poor, "direct"), student(poor, "direct", noise=3e38)], poor)
 
 
-def test_members_standardise_by_the_training_split_even_if_they_train_on_a_part_of_it(poor):
+def test_members_are_standardised_by_the_windows_they_train_on(poor):
     parts = split(poor, 0)
-    whole = make_member(poor, parts, 0, "direct")
-    part = make_member(poor, parts, 0, "direct", train=parts.train[:50])
-    np.testing.assert_array_equal(part.train, parts.train[:50])
-    for member in (whole, part):
-        np.testing.assert_array_equal((member.mean, member.std), standardiser(poor, parts.train))
+    for train in (parts.train, parts.train[:50]):
+        member = make_member(poor, parts, 0, "direct", train=train)
+        np.testing.assert_array_equal(member.train, train)
+        np.testing.assert_array_equal((member.mean, member.std), standardiser(poor, train))
+
+
+def test_masks_follow_the_seed_whatever_the_order_of_the_seeds(poor):
+    """Each seed once, in falling order, and with training sets that change the order inside the stack."""
+    parts = split(poor, 0)
+    tasks = [(2, parts.train), (0, parts.train[:100]), (1, parts.train[:150])]
+    members = [make_member(poor, parts, seed, "direct", train=train) for seed, train in tasks]
+    together = quietly(members, poor, epochs=1)
+    for fitted, member in zip(together, members, strict=True):
+        (alone,) = quietly([member], poor, epochs=1)
+        assert fitted.history["train_loss"] == pytest.approx(alone.history["train_loss"], rel=1e-5)

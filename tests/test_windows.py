@@ -37,6 +37,7 @@ def make_windows(
         recording_subject=np.asarray(subject),
         recording_part=np.full(n, "", "U5") if part is None else part,
         ledger=[],
+        statistics={},
         fingerprint="0",
         subjects_are_blocks=blocks,
     )
@@ -361,6 +362,7 @@ def make_recordings(dataset: str, **changes) -> Recordings:
         "subject": np.repeat([1, 2, 3], 2),
         "label": np.arange(6) % 4,
         "ledger": Ledger(),
+        "statistics": {},
     }
     return Recordings(**{**fields, **changes})
 

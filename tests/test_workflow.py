@@ -77,15 +77,18 @@ def test_a_record_says_what_was_run(done):
     assert {"versions", "git_commit", "device", "seconds", "fingerprint"} <= set(record)
 
 
-def test_done_work_is_not_redone_and_a_lost_record_is(done):
+def test_done_work_is_not_redone_but_a_lost_record_and_one_with_other_parameters_are(done):
     before = times(done / "results")
     assert run(done, "--profile", "tiny").returncode == 0
     assert times(done / "results") == before
-    (done / "results/tiny/ptbdb/lead_i/rdpd.json").unlink()
+    lost, foreign = "tiny/ptbdb/lead_i/direct.json", "tiny/ptbdb/lead_i/kd.json"
+    (done / "results" / lost).unlink()
+    record = json.loads((done / "results" / foreign).read_text())
+    record["parameters"]["epochs"] = 7  # as a notebook run by hand would leave it
+    (done / "results" / foreign).write_text(json.dumps(record))
     assert run(done, "--profile", "tiny").returncode == 0
     after = times(done / "results")
-    changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"tiny/ptbdb/lead_i/rdpd.json"}
+    assert {name for name in before if before[name] != after[name]} == {lost, foreign}
 
 
 def test_a_broken_raw_file_stops_with_one_sentence_and_leaves_no_record(done, tmp_path):

@@ -3,7 +3,6 @@
 `load` finds the raw files (or has them simulated), reads them once into a compact cache, and returns one view.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,7 +21,6 @@ from .windows import Recordings, Split, Windows, cut, fingerprint, split, standa
 __all__ = ["Recordings", "Split", "Windows", "load", "locate", "raw_files", "split", "standardise", "standardiser"]
 
 READERS = {"pamap2": pamap2, "ptbdb": ptbdb, "mimic3": mimic3, "uci_har": uci_har}
-CACHE_VERSION = "1"  # raise when a reader changes what it returns
 
 
 def data_folder() -> Path:
@@ -61,6 +59,20 @@ def raw_files(dataset: str, folder: Path) -> list[Path]:
     return sorted(READERS[dataset].files(folder))
 
 
+def raw_stamp(dataset: str, folder: Path) -> str:
+    """Says whether the raw files are the same ones. Name, size and time stand for the content: hashing 33 GB at each
+    start would cost minutes."""
+    status = [(path.relative_to(folder), path.stat()) for path in raw_files(dataset, folder)]
+    return fingerprint(*(f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in status))
+
+
+def code_stamp(*patterns: str) -> str:
+    """Says whether these files of the package are the same ones."""
+    package = Path(__file__).parents[1]
+    paths = sorted({path for pattern in patterns for path in package.glob(pattern) if path.is_file()})
+    return fingerprint(*(path.read_text() for path in paths))
+
+
 def load(
     dataset: str,
     view: str = "all",
@@ -76,11 +88,10 @@ def load(
     spec = SPECS[dataset]
     folder = locate(dataset, source, raw, scale, progress)
     files = raw_files(dataset, folder)
-    stamp = hashlib.sha256(f"{CACHE_VERSION} {dataset} {source}".encode())
-    for path in files:  # name, size and time stand for the content: hashing 33 GB at each start would cost minutes
-        status = path.stat()
-        stamp.update(f"{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}".encode())
-    cached = data_folder() / "cache" / f"{dataset}-{source}-{stamp.hexdigest()[:16]}"
+    stamp = fingerprint(
+        source, raw_stamp(dataset, folder), code_stamp("paper.py", f"data/{dataset}*", "data/windows.py")
+    )
+    cached = data_folder() / "cache" / f"{dataset}-{source}-{stamp}"
     if not (cached / "meta.json").exists():
         progress(f"reading {len(files)} raw files of {spec.title} ({source}) ...")
         shutil.rmtree(cached, ignore_errors=True)  # without meta.json it is not whole
@@ -103,7 +114,7 @@ def _write_cache(folder: Path, recordings: Recordings, dataset: str) -> None:
     r.ledger.add(
         f"windows of {spec.length} samples at {spec.rate}",
         windows=len(start),
-        subjects=len(np.unique(r.subject[recording])),
+        **{"blocks" if r.subjects_are_blocks else "subjects": len(np.unique(r.subject[recording]))},
         classes=len(np.unique(label)),
     )
     mark = fingerprint(dataset, *spec.channels, r.series, r.start, r.stop, start, label, r.subject[recording])
@@ -118,7 +129,12 @@ def _write_cache(folder: Path, recordings: Recordings, dataset: str) -> None:
         recording_subject=r.subject,
         recording_part=np.full(len(r.start), "", "U5") if r.part is None else r.part.astype("U5"),
     )
-    meta = {"fingerprint": mark, "ledger": r.ledger.rows, "subjects_are_blocks": r.subjects_are_blocks}
+    meta = {
+        "fingerprint": mark,
+        "ledger": r.ledger.rows,
+        "statistics": r.statistics | {"classes": len(np.unique(label)), "attributes": len(spec.channels)},
+        "subjects_are_blocks": r.subjects_are_blocks,
+    }
     (folder / "meta.json").write_text(json.dumps(meta))
 
 

@@ -7,7 +7,6 @@ credentialed access.
 
 import hashlib
 import re
-import shutil
 import sys
 import urllib.request
 import zipfile
@@ -121,7 +120,15 @@ def fetch(dataset: str, raw: Path, archive: str = "") -> Path:
 def _download(address: str, path: Path) -> None:
     try:
         with urllib.request.urlopen(address, timeout=60) as response, path.open("wb") as file:
-            shutil.copyfileobj(response, file, 1 << 20)
+            size, done, said = int(response.headers.get("Content-Length") or 0), 0, 0
+            while piece := response.read(1 << 20):
+                file.write(piece)
+                done += len(piece)
+                if done - said >= max(size / 10, 50e6):
+                    said = done
+                    print(f"  {done / 1e6:,.0f} MB{f' of {size / 1e6:,.0f} MB' if size else ''}", flush=True)
+            if done < size:
+                raise OSError(f"it broke off after {done:,} of {size:,} bytes")
     except (OSError, ValueError) as error:
         raise UserError(f"{address} could not be downloaded ({error}); check the connection and try again.") from None
 

@@ -30,7 +30,7 @@ TABLES = {  # the columns the reader needs
 def table_path(folder: Path, table: str) -> Path:
     """The file of a table: upper or lower case name, .csv or .csv.gz."""
     for path in folder.iterdir():
-        if path.name.lower() in (f"{table.lower()}.csv", f"{table.lower()}.csv.gz"):
+        if path.is_file() and path.name.lower() in (f"{table.lower()}.csv", f"{table.lower()}.csv.gz"):
             return path
     raise UserError(f"{folder} holds no {table}.csv or {table}.csv.gz; it should hold the MIMIC-III v1.4 tables.")
 
@@ -79,6 +79,7 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         subject=stays.subject_id.to_numpy(),
         label=stays.label.to_numpy(),
         ledger=ledger,
+        statistics={"subjects": len(stays), "total_length": len(stays) * HOURS},
     )
 
 
@@ -121,7 +122,9 @@ def _first_stays(db: duckdb.DuckDBPyConnection, ledger: Ledger) -> pd.DataFrame:
         SELECT subject_id, icustay_id, intime, icd9 FROM (
             SELECT CAST(s.SUBJECT_ID AS BIGINT) AS subject_id, CAST(s.ICUSTAY_ID AS BIGINT) AS icustay_id,
                    CAST(s.INTIME AS TIMESTAMP) AS intime, d.ICD9_CODE AS icd9,
-                   row_number() OVER (PARTITION BY s.SUBJECT_ID ORDER BY s.INTIME, s.ICUSTAY_ID) AS n
+                   row_number() OVER (
+                       PARTITION BY s.SUBJECT_ID
+                       ORDER BY CAST(s.INTIME AS TIMESTAMP), CAST(s.ICUSTAY_ID AS BIGINT), d.ICD9_CODE) AS n
             FROM ICUSTAYS s LEFT JOIN DIAGNOSES_ICD d ON s.HADM_ID = d.HADM_ID AND CAST(d.SEQ_NUM AS INTEGER) = 1
             WHERE s.INTIME IS NOT NULL)
         WHERE n = 1 ORDER BY subject_id""").df()

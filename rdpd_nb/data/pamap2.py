@@ -15,6 +15,7 @@ from .windows import Ledger, Recordings
 COLUMNS = 54  # time [s], activity id, heart rate, 3 IMUs of 17 columns
 ACTIVITY_IDS = (1, 2, 3, 4, 5, 6, 7, 12, 13, 16, 17, 24)  # in the order of the spec's classes
 TRANSIENT = 0
+SUBJECTS = range(101, 110)
 LONGEST_STEP = 0.5  # s; a longer step between two rows ends a bout
 DECIMATE = 2  # 100 Hz -> 50 Hz
 
@@ -44,6 +45,7 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         progress(f"  {path.name}: {counted['rows']:,} rows, {len(bouts_of_file)} bouts")
     if not bouts:
         raise UserError(f"{folder}: none of the {len(paths)} files holds a row of a protocol activity.")
+    missing = sorted(set(SUBJECTS) - {int(path.stem.removeprefix("subject")) for path in paths})
     labelled = counts["rows"] - counts["transient"] - counts["other"]
     length = np.array([len(signal) for signal, _ in bouts])
     ledger.add(
@@ -52,6 +54,9 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         subjects=len(paths),
         table1=f"{statistics['subjects']} subjects, {statistics['total_length']:,} rows",
     )
+    if missing:
+        progress(f"  no file of subject {', '.join(map(str, missing))}: PAMAP2 has nine subjects")
+        ledger.add(f"files of subjects {', '.join(map(str, missing))} are not there", subjects=-len(missing))
     ledger.add("transient rows (activity 0) removed", rows=-counts["transient"])
     ledger.add("rows of activities outside the protocol's twelve removed", rows=-counts["other"])
     ledger.add("rows of the twelve activities", rows=labelled, records=len(bouts), subjects=len(set(subjects)))
@@ -64,6 +69,7 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         subject=np.array(subjects),
         label=np.array([label for _, label in bouts]),
         ledger=ledger,
+        statistics={"subjects": len(paths), "total_length": counts["rows"]},
     )
 
 

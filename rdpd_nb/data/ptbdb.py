@@ -38,14 +38,15 @@ def files(folder: Path) -> list[Path]:
 
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """All records of the six groups at 200 Hz, one after another."""
-    statistics = published()["table1"]["ptbdb"]
-    headers = sorted(path for path in files(folder) if path.suffix == ".hea")
-    diagnoses = [diagnosis(path) for path in headers]
+    table1 = published()["table1"]["ptbdb"]
+    paths = sorted(path for path in files(folder) if path.suffix == ".hea")
+    headers = [_header(path) for path in paths]
+    diagnoses = [diagnosis(path, header) for path, header in zip(paths, headers, strict=True)]
     groups = [group(reason) for reason in diagnoses]
-    kept = [(path, label) for path, label in zip(headers, groups, strict=True) if label is not None]
+    kept = [(path, label) for path, label in zip(paths, groups, strict=True) if label is not None]
     left_out = Counter(reason for reason, label in zip(diagnoses, groups, strict=True) if label is None)
     if not kept:
-        raise UserError(f"{folder}: none of the {len(headers)} records belongs to one of the six groups.")
+        raise UserError(f"{folder}: none of the {len(paths)} records belongs to one of the six groups.")
 
     signals, lengths, without_frank = [], [], 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and filtering leave Python's lock
@@ -56,12 +57,14 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
             if done % 100 == 0 or done == len(kept):
                 progress(f"  {done} of {len(kept)} records")
     subjects = np.array([int(path.parent.name.removeprefix("patient")) for path, _ in kept])
+    statistics = {"subjects": len({p.parent for p in paths}), "total_length": sum(header.sig_len for header in headers)}
     ledger = Ledger()
     ledger.add(
         "records read",
-        records=len(headers),
-        subjects=len({p.parent for p in headers}),
-        table1=f"{statistics['subjects']} subjects, 549 records",
+        rows=statistics["total_length"],
+        records=len(paths),
+        subjects=statistics["subjects"],
+        table1=f"{table1['subjects']} subjects, {table1['total_length']:,} rows",
     )
     for reason, count in left_out.most_common():
         ledger.add(f"removed: '{reason}' is none of the six groups", records=-count)
@@ -70,7 +73,6 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         rows=sum(lengths),
         records=len(kept),
         subjects=len(set(subjects)),
-        table1=f"{statistics['total_length']:,} rows",
     )
     if without_frank:
         ledger.add("of these without .xyz: the Frank leads count as missing", records=without_frank)
@@ -84,6 +86,7 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         subject=subjects,
         label=np.array([label for _, label in kept]),
         ledger=ledger,
+        statistics=statistics,
     )
 
 
@@ -97,9 +100,9 @@ def _header(path: Path) -> wfdb.Record:
         raise UserError(f"{path}: not a readable WFDB header ({error}); download it again.") from None
 
 
-def diagnosis(path: Path) -> str:
+def diagnosis(path: Path, header: wfdb.Record | None = None) -> str:
     """'Reason for admission' of a record, from the comments of its header."""
-    for comment in _header(path).comments:
+    for comment in (header or _header(path)).comments:
         name, _, value = comment.partition(":")
         if name.strip().lower() == "reason for admission":
             return value.strip()

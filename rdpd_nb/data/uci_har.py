@@ -86,6 +86,10 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         label=np.concatenate(labels),
         part=np.array(parts),
         ledger=ledger,
+        statistics={
+            "subjects": None if by_blocks else len(np.unique(np.concatenate(subjects))),
+            "total_length": len(parts) * SPEC.length,
+        },
         subjects_are_blocks=by_blocks,
     )
 

@@ -37,6 +37,7 @@ class Recordings:
     subject: np.ndarray  # (R,)
     label: np.ndarray  # (R,)
     ledger: Ledger
+    statistics: dict[str, int | None]  # of what was read, for Table 1: subjects and total_length
     part: np.ndarray | None = None  # (R,)
     subjects_are_blocks: bool = False  # no subject ids in the files: 'subjects' are blocks of neighbouring windows
 
@@ -56,6 +57,7 @@ class Windows:
     recording_subject: np.ndarray  # (R,)
     recording_part: np.ndarray  # (R,) 'train', 'test' or ''
     ledger: list[dict]
+    statistics: dict[str, int | None]  # subjects, classes, attributes, total_length as Table 1 counts them
     fingerprint: str  # of the full data set, the same for every view
     subjects_are_blocks: bool = False
 
