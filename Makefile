@@ -14,7 +14,7 @@ DEVICE ?=
 RESULTS ?=
 CORES ?=
 
-.PHONY: help setup reproduce test lab data notebooks lint
+.PHONY: help setup reproduce test lab data notebooks bench lint
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -43,11 +43,14 @@ lab: setup  ## open JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
 data: setup  ## download PAMAP2, PTBDB and UCI HAR (2.4 GB) into RAW or data/raw; or only DATASETS="uci_har"
-	@RDPD_RAW="$(or $(RAW),$(RDPD_RAW))" $(BIN)/python -m rdpd_nb.data.download $(DATASETS)
+	@RDPD_RAW="$(or $(RAW),$(RDPD_RAW))" $(BIN)/python -m rdpd_nb.data $(DATASETS)
 
 notebooks: setup  ## execute the committed notebooks in place, with their defaults
 	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace notebooks/*.ipynb
 	@$(BIN)/nbstripout --keep-output --keep-count --extra-keys "metadata.language_info cell.metadata.execution" notebooks/*.ipynb
+
+bench: setup  ## time training against a plain PyTorch loop; writes benchmarks/results.json
+	@$(BIN)/python benchmarks/training.py
 
 lint: setup  ## ruff, for code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -10,11 +10,6 @@ for job in JOBS.values():
     reproduce.write_parameters(job, FOLDER)
 
 
-def records(names):
-    """The files that say these jobs are done."""
-    return [f"{FOLDER}/{name}.json" for name in names]
-
-
 rule all:
     input:
         # Every file, not only the last notebook, so that a lost one is made again.
@@ -23,8 +18,7 @@ rule all:
 
 
 # One rule a job, all alike: papermill writes to another name, so that an .ipynb is there only when it ran to its end.
-# The parameter file says what a job depends on (notebook, package, raw files). Of what it waits for, only the
-# teacher's knowledge makes it stale (`ancient` for the rest): the tables read everything.
+# The parameter file names the code of the job's notebook, so that the notebook's own time does not matter.
 for job in JOBS.values():
 
     rule:
@@ -33,8 +27,7 @@ for job in JOBS.values():
         input:
             parameters=f"{FOLDER}/{job.name}.parameters.yaml",
             notebook=ancient(f"notebooks/{job.notebook}.ipynb"),
-            teacher=records(name for name in job.after if name.endswith("/teacher") or job.name == "tables"),
-            waits=[ancient(path) for path in records(name for name in job.after if not name.endswith("/teacher"))],
+            waits=[f"{FOLDER}/{name}.json" for name in job.after],
         output:
             *[f"{FOLDER}/{job.name}{ending}" for ending in job.makes],
             *[f"{FIGURES}/{name}" for name in job.figures],

@@ -339,7 +339,7 @@ def test_how_to_get_pamap2_is_said_in_full():
     assert SOURCES["pamap2"].how_to_get(Path("data/raw/pamap2")) == (
         "Run `make data` or download it from "
         "https://archive.ics.uci.edu/dataset/231/pamap2+physical+activity+monitoring "
-        "(656 MB zip, 1.4 GB of protocol files, licence CC BY 4.0) into data/raw/pamap2."
+        "(about 650 MB, 1.3 GB of protocol files in it, licence CC BY 4.0) into data/raw/pamap2."
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -89,6 +90,24 @@ def test_done_work_is_not_redone_but_a_lost_record_and_one_with_other_parameters
     assert run(done, "--profile", "tiny").returncode == 0
     after = times(done / "results")
     assert {name for name in before if before[name] != after[name]} == {lost, foreign}
+
+
+def test_a_teacher_whose_parameters_changed_is_stale_with_everything_after_it(done):
+    (done / "results/tiny/ptbdb/all/teacher.parameters.yaml").unlink()  # written anew, so newer than what it made
+    assert run(done, "--profile", "tiny", "--dry-run").returncode == 0
+    log = (done / "results/tiny/snakemake.log").read_text()
+    stale = set(re.findall(r"^Job \d+: (\S+)", log, re.MULTILINE))
+    students = {f"ptbdb/lead_i/{method}" for method in ("direct", "kd", "rdpd_r1", "rdpd_r2", "rdpd")}
+    assert stale == {"ptbdb/all/teacher", "ptbdb/lead_i/noise_robustness", "tables"} | students
+
+
+def test_parameters_are_written_again_only_when_something_has_changed(tmp_path, monkeypatch):
+    (job, *_) = reproduce.plan(reproduce.read_settings("tiny"))
+    path = reproduce.write_parameters(job, tmp_path)
+    before = path.stat().st_mtime_ns
+    assert reproduce.write_parameters(job, tmp_path).stat().st_mtime_ns == before
+    monkeypatch.setattr(reproduce.data, "code_stamp", lambda *patterns: "another package")
+    assert "another package" in reproduce.write_parameters(job, tmp_path).read_text()
 
 
 def test_a_broken_raw_file_stops_with_one_sentence_and_leaves_no_record(done, tmp_path):

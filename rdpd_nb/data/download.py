@@ -1,4 +1,4 @@
-"""Where each raw data set comes from; `python -m rdpd_nb.data.download` fetches those that may be fetched.
+"""Where each raw data set comes from; `python -m rdpd_nb.data` fetches those that may be fetched.
 
 PAMAP2's files are checked against published SHA-256 sums, PTBDB's against the SHA256SUMS.txt of its own release, and
 UCI HAR, which publishes no sums, against its known window counts. MIMIC-III is never downloaded: it needs
@@ -38,7 +38,7 @@ SOURCES = {
     "pamap2": Source(
         "PAMAP2",
         "https://archive.ics.uci.edu/dataset/231/pamap2+physical+activity+monitoring",
-        "656 MB zip, 1.4 GB of protocol files",
+        "about 650 MB, 1.3 GB of protocol files in it",
         "CC BY 4.0",
         archive="https://archive.ics.uci.edu/static/public/231/pamap2+physical+activity+monitoring.zip",
         strip="PAMAP2_Dataset",
@@ -46,7 +46,7 @@ SOURCES = {
     "ptbdb": Source(
         "PTBDB",
         "https://physionet.org/content/ptbdb/1.0.0/",
-        "1.7 GB zip",
+        "about 1.7 GB",
         "ODC-By 1.0",
         archive="https://physionet.org/content/ptbdb/get-zip/1.0.0/",
         strip="ptb-diagnostic-ecg-database-1.0.0",
@@ -54,7 +54,7 @@ SOURCES = {
     "mimic3": Source(
         "MIMIC-III",
         "https://physionet.org/content/mimiciii/1.4/",
-        "6.2 GB compressed",
+        "about 6 GB compressed",
         "PhysioNet Credentialed Health Data License 1.5.0",
         note="It needs a PhysioNet account with credentialed access and is never downloaded automatically; the open "
         "demo (100 patients, ODbL 1.0) is at https://physionet.org/content/mimiciii-demo/1.4/.",
@@ -62,7 +62,7 @@ SOURCES = {
     "uci_har": Source(
         "UCI HAR",
         "https://archive.ics.uci.edu/dataset/240/human+activity+recognition+using+smartphones",
-        "58 MB zip",
+        "about 60 MB",
         "CC BY 4.0",
         archive="https://archive.ics.uci.edu/static/public/240/human+activity+recognition+using+smartphones.zip",
         strip="UCI HAR Dataset",
@@ -200,7 +200,3 @@ def main(names: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
