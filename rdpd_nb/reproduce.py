@@ -68,6 +68,8 @@ def plan(settings: dict[str, Any]) -> list[Job]:
         raise UserError(
             f"sweeps.views is {sweeps['views']!r}; it should name views by data set, of {', '.join(SPECS)}."
         )
+    if not isinstance(sweeps.get("epochs", 1), int):
+        raise UserError(f"sweeps.epochs is {sweeps['epochs']!r}; it should be {params.KINDS['epochs'][1]}.")
     trained = (".npz", ".safetensors", ".json")
     for dataset in settings["datasets"]:
         one = {"dataset": dataset, "view": "all", "raw": settings["raw"], "scale": settings["scale"]}
@@ -88,7 +90,12 @@ def plan(settings: dict[str, Any]) -> list[Job]:
                 ("rich_data_size", "figure2", "08_rich_data_size", read, ("fractions",)),
                 ("noise_robustness", "figure3", "09_noise_robustness", teacher, ("amplitudes", "noise_kind")),
             ):
-                extra = {**one, "view": view, "epochs": sweeps["epochs"], **{k: sweeps[k] for k in own}}
+                extra = {
+                    **one,
+                    "view": view,
+                    "epochs": min(sweeps["epochs"], settings["epochs"]),
+                    **{k: sweeps[k] for k in own},
+                }
                 files = tuple(f"{figure}_{dataset}_{view}.{ending}" for ending in ("png", "csv"))
                 add(f"{dataset}/{view}/{name}", notebook, extra, after=(after,), figures=files)
     tables = ("table1", "table5", *(SPECS[d].table_file for d in settings["datasets"]))
@@ -180,7 +187,8 @@ def run(settings: dict[str, Any], cores: int, extra: list[str]) -> int:
 def _run_locked(
     settings: dict[str, Any], jobs: list[Job], folder: Path, cores: int, extra: list[str], lock: int
 ) -> int:
-    remove_foreign_records(jobs, folder)
+    if not {"-n", "--dry-run"} & set(extra):
+        remove_foreign_records(jobs, folder)
     config = folder / "settings.yaml"
     with replace_file(config) as temporary:
         temporary.write_text(yaml.safe_dump(settings, sort_keys=False))
