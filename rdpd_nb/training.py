@@ -25,6 +25,7 @@ from .losses import loss_terms
 from .models import RCNN, RCNNStack, mask_shapes
 from .paper import BATCH_SIZE, LEARNING_RATE, METHODS
 
+QUIET_SECONDS = 30  # longest time without a line of progress
 EVALUATION_BATCH = 1024  # windows a pass when nothing is trained
 
 
@@ -358,7 +359,7 @@ def fit(
     best_score = torch.full((len(team),), -torch.inf, dtype=torch.float64, device=place)
     best_epoch = torch.zeros(len(team), dtype=torch.int64, device=place)
     history = []
-    began = time.perf_counter()
+    began = said = time.perf_counter()
     for epoch in range(epochs):
         index, weight, sizes = _batches(team, epoch)
         index, weight = torch.from_numpy(index).to(place), torch.from_numpy(weight).to(place)
@@ -395,7 +396,10 @@ def fit(
         best[better], best_score[better], best_epoch[better] = stack.flat[better], score[better], epoch + 1
         train_rows = torch.tensor([len(m.train) for m in team], device=place)
         history.append(torch.stack([(epoch_loss / train_rows).double(), validation_loss, auc]).cpu())
-        _report(progress, epoch + 1, epochs, auc, began)
+        due = epoch in (0, epochs - 1) or (epoch + 1) % max(1, epochs // 5) == 0
+        if due or time.perf_counter() - said > QUIET_SECONDS:
+            said = time.perf_counter()
+            progress(_progress_line(epoch + 1, epochs, auc, said - began))
 
     curves = torch.stack(history, -1)  # (3, E, epochs)
     fitted: dict[int, Fitted] = {}
@@ -411,14 +415,12 @@ def fit(
     return [fitted[i] for i in range(len(members))]
 
 
-def _report(progress: Callable[[str], None], epoch: int, epochs: int, auc: Tensor, began: float) -> None:
-    if epoch == 1 or epoch == epochs or epoch % max(1, epochs // 5) == 0:
-        spent = time.perf_counter() - began
-        left = spent / epoch * (epochs - epoch)
-        progress(
-            f"epoch {epoch:3d} of {epochs}  validation ROC-AUC {auc.nanmean():.3f} (mean of {len(auc)} models)"
-            f"  {spent:.0f} s, about {left:.0f} s left"
-        )
+def _progress_line(epoch: int, epochs: int, auc: Tensor, spent: float) -> str:
+    left = spent / epoch * (epochs - epoch)
+    return (
+        f"epoch {epoch:3d} of {epochs}  validation ROC-AUC {auc.nanmean():.3f} (mean of {len(auc)} models)"
+        f"  {spent:.0f} s, about {left:.0f} s left"
+    )
 
 
 def _knowledge_rows(team: list[Member], windows: int, place: torch.device):
