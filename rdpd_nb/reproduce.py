@@ -63,8 +63,7 @@ def plan(settings: dict[str, Any]) -> list[Job]:
     if not params.KINDS["datasets"][0](settings["datasets"]):
         raise UserError(f"DATASETS is {settings['datasets']!r}; it should be {params.KINDS['datasets'][1]}.")
     sweeps = settings["sweeps"] or {"views": {}}
-    unknown = set(sweeps["views"] or {}) - set(SPECS)
-    if unknown or not isinstance(sweeps["views"], dict):
+    if not isinstance(sweeps["views"], dict) or set(sweeps["views"]) - set(SPECS):
         raise UserError(
             f"sweeps.views is {sweeps['views']!r}; it should name views by data set, of {', '.join(SPECS)}."
         )
@@ -168,8 +167,8 @@ def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
 
 def run(settings: dict[str, Any], cores: int, extra: list[str]) -> int:
     """Run the workflow with Snakemake; print a line a finished job with the time left. Returns the exit status."""
+    jobs = plan(settings)  # checks every setting, the names of the data sets among them
     check_raw(settings)
-    jobs = plan(settings)
     if settings["device"].startswith("cuda"):
         from .training import resolve_device  # torch takes seconds to import, and nothing else here needs it
 

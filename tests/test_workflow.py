@@ -140,6 +140,7 @@ def test_missing_raw_sets_stop_the_run_before_any_training(tmp_path):
     [
         (["--profile", "nope"], "no profile 'nope'"),
         (["--datasets", "mimic4"], "mimic4"),
+        (["--profile", "paper", "--datasets", "mimic4"], "mimic4"),
         (["--seeds", "three"], "SEEDS is 'three'"),
         (["--source", "reel"], "'simulated' or 'real'"),
         (["--epochs", "0"], "'epochs' is 0"),
@@ -183,3 +184,11 @@ def test_a_profile_with_an_unknown_setting_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="epoch, epochs unknown or missing"):
         reproduce.read_settings("mine")
+
+
+@pytest.mark.parametrize("views", [None, 3, ["wrist"], {"pamap": ["wrist"]}, {"pamap2": ["nose"]}])
+def test_sweeps_of_no_known_view_are_refused(views):
+    settings = reproduce.read_settings("demo")
+    settings["sweeps"] = {**settings["sweeps"], "views": views}
+    with pytest.raises(UserError):
+        reproduce.plan(settings)
