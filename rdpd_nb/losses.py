@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .paper import PAPER, Protocol
+
 
 def log_softmax_t(logits: Tensor, temperature: float = 1.0) -> Tensor:
     """log S(x, T), Eq. 6, for logits (..., C)."""
@@ -37,6 +39,11 @@ def attention_loss(log_a_student: Tensor, a_teacher: Tensor) -> Tensor:
     """
     log_a_teacher = a_teacher.clamp_min(torch.finfo(a_teacher.dtype).tiny).log()
     return (log_a_student.exp() * (log_a_student - log_a_teacher)).sum(-1)
+
+
+def attention_loss_reversed(log_a_student: Tensor, a_teacher: Tensor) -> Tensor:
+    """KL(A_r || A_p), as the released code has it: Eq. 10 the other way round."""
+    return (torch.xlogy(a_teacher, a_teacher) - a_teacher * log_a_student).sum(-1)
 
 
 def hard_loss(logits: Tensor, y: Tensor) -> Tensor:
@@ -75,16 +82,20 @@ def loss_terms(
     temperature: float,
     p_teacher: Tensor | None = None,
     a_teacher: Tensor | None = None,
+    protocol: Protocol = PAPER,
 ) -> dict[str, Tensor]:
     """The named terms of Eq. 8 and Eq. 15, each one value a row.
 
     Eq. 15 is the plain sum of 'attention', 'hard', 'soft' and 'combined'; the ablations leave terms out.
     """
+    imitate = attention_loss if protocol.attention_kl == "student_teacher" else attention_loss_reversed
+    scale = 1.0 if protocol.soft_scale == "T2" else temperature**-2
+    teacher_temperature = temperature if protocol.teacher_temperature == "T" else 1.0
     compute = {
-        "teacher": lambda: teacher_loss(logits, y, temperature),
+        "teacher": lambda: teacher_loss(logits, y, teacher_temperature),
         "hard": lambda: hard_loss(logits, y),
-        "soft": lambda: soft_loss(logits, p_teacher, temperature),
+        "soft": lambda: scale * soft_loss(logits, p_teacher, temperature),
         "combined": lambda: combined_loss(logits, combine, y, temperature),
-        "attention": lambda: attention_loss(log_attention, a_teacher),
+        "attention": lambda: imitate(log_attention, a_teacher),
     }
     return {name: compute[name]() for name in names}

@@ -4,9 +4,10 @@ Sizes are those that reproduce Table 5 exactly. UCI HAR is not in the paper; it 
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
+from typing import Literal, get_args, get_type_hints
 
 BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
@@ -48,6 +49,7 @@ class Spec:
     split: str  # 'subjects' (fixed), 'random' (80/10/10 of the subjects, drawn by seed) or 'official' (test given)
     validation_subjects: tuple[int, ...] = ()
     test_subjects: tuple[int, ...] = ()
+    held_out: float = 0.1  # of a random split: share of the subjects for validation, and again for test
     table: str = ""  # key of its table in published.json
 
     @property
@@ -198,6 +200,44 @@ SPECS = {
         ),
     )
 }
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What the paper's text leaves open or the released code does otherwise: one switch each, the text's by default.
+
+    The last two are neither: with them notebook 11 takes apart why imitation can do harm.
+    """
+
+    # Where the teacher's knowledge comes from: one pass of the kept checkpoint in evaluation mode, or what came out
+    # batch by batch, dropout on and weights moving, in the epoch with the best validation ROC-AUC.
+    knowledge: Literal["checkpoint", "training"] = "checkpoint"
+    batch_order: Literal["each_epoch", "once"] = "each_epoch"  # when the training windows are shuffled
+    attention_kl: Literal["student_teacher", "teacher_student"] = "student_teacher"  # KL(A_p || A_r), or the other way
+    short_batch: Literal["mean", "over_128"] = "mean"  # L_soft and L_att of the short last batch: divided by what
+    temperature: Literal["by_data_set", "5"] = "by_data_set"
+    pamap2_held_out: Literal["105_101", "101_105"] = "105_101"  # validation and test subject
+    mimic3_split: Literal["80_10_10", "90_5_5"] = "80_10_10"
+    noise_on: Literal["poor_view", "all_channels"] = "poor_view"  # all channels: the teacher is noisy too
+    macro_f1: Literal["threshold", "argmax"] = "threshold"
+    teacher_temperature: Literal["T", "1"] = "T"  # in the teacher's training, Eq. 8
+    soft_scale: Literal["T2", "1"] = "T2"  # factor of L_soft, Eq. 12
+
+    def spec(self, dataset: str) -> Spec:
+        """The data set's spec under this protocol."""
+        spec = SPECS[dataset]
+        if self.temperature == "5":
+            spec = replace(spec, temperature=5.0)
+        if dataset == "pamap2" and self.pamap2_held_out == "101_105":
+            spec = replace(spec, validation_subjects=(101,), test_subjects=(105,))
+        if dataset == "mimic3" and self.mimic3_split == "90_5_5":
+            spec = replace(spec, held_out=0.05)
+        return spec
+
+
+PAPER = Protocol()  # the text's
+SWITCHES = {name: get_args(hint) for name, hint in get_type_hints(Protocol).items()}  # allowed values, the text's first
+NOT_RELEASED = ("teacher_temperature", "soft_scale")  # switches that the released code has as the text
 
 
 @dataclass(frozen=True)

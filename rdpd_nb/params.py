@@ -10,7 +10,7 @@ import math
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import yaml
 from . import data
 from .errors import UserError
 from .files import root
-from .paper import METHODS, SPECS, Spec
+from .paper import METHODS, SPECS, SWITCHES, Protocol, Spec
 
 
 def _is_int(value: Any) -> bool:
@@ -59,20 +59,27 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "amplitudes": (lambda v: _is_list(v, lambda a: _is_number(a) and a >= 0), "a list of different numbers from 0"),
     "noise_kind": (lambda v: v in ("normal", "uniform"), "'normal' or 'uniform'"),
+    "fraction_of": (lambda v: v in ("rich", "both"), "'rich' or 'both'"),
+    "patience": (lambda v: _is_int(v) and v >= 0, "a whole number of epochs (0: never stop early)"),
+    "switches": (
+        lambda v: isinstance(v, dict) and all(v[name] in SWITCHES[name] for name in v),
+        "a dict of switches of paper.Protocol with their values (notebook 11 lists them), e.g. {'batch_order': 'once'}",
+    ),
 }
-NOT_TEXT = ("datasets", "scale", "seeds", "epochs", "fractions", "amplitudes")
-_ALWAYS = ("profile", "source", "seeds", "epochs", "device", "results")
+NOT_TEXT = ("datasets", "scale", "seeds", "epochs", "fractions", "amplitudes", "patience", "switches")
+_ALWAYS = ("profile", "source", "seeds", "epochs", "patience", "device", "results", "switches")
 _ONE_VIEW = ("dataset", "view", "raw", "scale", *_ALWAYS)
 NOTEBOOKS: dict[str, tuple[str, ...]] = {
     "01_preprocessing": _ONE_VIEW,
     **{method.notebook: _ONE_VIEW for method in METHODS.values()},
-    "08_rich_data_size": (*_ONE_VIEW, "fractions"),
+    "08_rich_data_size": (*_ONE_VIEW, "fractions", "fraction_of"),
     "09_noise_robustness": (*_ONE_VIEW, "amplitudes", "noise_kind"),
     "10_tables_and_figures": ("datasets", *_ALWAYS),
+    "11_paper_and_released_code": _ONE_VIEW,
 }
 # What a profile holds; sweeps may be empty.
-PROFILE = ("source", "datasets", "raw", "scale", "seeds", "epochs", "device", "sweeps")
-SWEEPS = ("views", "epochs", "fractions", "amplitudes", "noise_kind")
+PROFILE = ("source", "datasets", "raw", "scale", "seeds", "epochs", "patience", "device", "switches", "sweeps")
+SWEEPS = ("views", "presets", "epochs", "fractions", "fraction_of", "amplitudes", "noise_kind")
 
 
 @dataclass(frozen=True)
@@ -89,8 +96,12 @@ class Run:
             raise AttributeError(name) from None
 
     @property
+    def protocol(self) -> Protocol:
+        return Protocol(**self.parameters["switches"])
+
+    @property
     def spec(self) -> Spec:
-        return SPECS[self.parameters["dataset"]]
+        return self.protocol.spec(self.parameters["dataset"])
 
     @property
     def results_root(self) -> Path:
@@ -115,6 +126,11 @@ class Run:
         return self.path(f"{name}.json", view, dataset)
 
     @property
+    def checkpoints(self) -> Path:
+        """Where trainings of this notebook keep their state until the record is written."""
+        return self.path(f"{self.notebook}.checkpoints")
+
+    @property
     def knowledge_path(self) -> Path:
         """What the teacher of this data set handed over."""
         return self.path("teacher.knowledge.safetensors", "all")
@@ -122,7 +138,8 @@ class Run:
     def load(self, view: str | None = None) -> data.Windows:
         """Windows of the run's view (or another one) of its data set."""
         p = self.parameters
-        return data.load(p["dataset"], view or p["view"], p["source"], p["raw"], float(p["scale"]))
+        windows = data.load(p["dataset"], view or p["view"], p["source"], p["raw"], float(p["scale"]))
+        return replace(windows, protocol=self.protocol)
 
     def __str__(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
@@ -155,6 +172,11 @@ def check(notebook: str, given: dict[str, Any]) -> Run:
             f"{notebook}: profile 'demo' is for simulated data, and its figures are committed; name another profile "
             "(e.g. profile='paper') for real data."
         )
+    if values["profile"] == "real" and "mimic3" in (values.get("dataset"), *values.get("datasets", ())):
+        raise UserError(
+            f"{notebook}: profile 'real' is for open data, and its figures are committed; name another profile "
+            "(e.g. profile='paper') for MIMIC-III, which must not be passed on."
+        )
     if "view" in values:
         _check_view(notebook, values["dataset"], values["view"])
     return Run(notebook, values)
@@ -163,7 +185,7 @@ def check(notebook: str, given: dict[str, Any]) -> Run:
 def _fits(test: Callable[[Any], bool], value: Any) -> bool:
     try:
         return bool(test(value))
-    except TypeError:  # an unhashable value looked up in a dict
+    except (TypeError, KeyError):  # an unhashable value looked up in a dict, or an unknown name
         return False
 
 

@@ -50,7 +50,7 @@ def read_settings(profile: str, overrides: dict[str, Any] | None = None) -> dict
 
 def plan(settings: dict[str, Any]) -> list[Job]:
     """All jobs of a reproduction in an order in which they can run. Raises UserError for a bad setting."""
-    names = ("profile", "source", "seeds", "epochs", "device", "results")
+    names = ("profile", "source", "seeds", "epochs", "patience", "device", "results", "switches")
     common = {name: settings[name] for name in names}
     jobs: list[Job] = []
 
@@ -62,11 +62,12 @@ def plan(settings: dict[str, Any]) -> list[Job]:
 
     if not params.KINDS["datasets"][0](settings["datasets"]):
         raise UserError(f"DATASETS is {settings['datasets']!r}; it should be {params.KINDS['datasets'][1]}.")
-    sweeps = settings["sweeps"] or {"views": {}}
-    if not isinstance(sweeps["views"], dict) or set(sweeps["views"]) - set(SPECS):
-        raise UserError(
-            f"sweeps.views is {sweeps['views']!r}; it should name views by data set, of {', '.join(SPECS)}."
-        )
+    sweeps = settings["sweeps"] or {"views": {}, "presets": {}}
+    for name in ("views", "presets"):
+        if not isinstance(sweeps[name], dict) or set(sweeps[name]) - set(SPECS):
+            raise UserError(
+                f"sweeps.{name} is {sweeps[name]!r}; it should name views by data set, of {', '.join(SPECS)}."
+            )
     if not isinstance(sweeps.get("epochs", 1), int):
         raise UserError(f"sweeps.epochs is {sweeps['epochs']!r}; it should be {params.KINDS['epochs'][1]}.")
     trained = (".npz", ".safetensors", ".json")
@@ -86,7 +87,7 @@ def plan(settings: dict[str, Any]) -> list[Job]:
                 add(name, notebook, {**one, "view": view}, after=(teacher,), makes=trained)
         for view in sweeps["views"].get(dataset, []):
             for name, figure, notebook, after, own in (
-                ("rich_data_size", "figure2", "08_rich_data_size", read, ("fractions",)),
+                ("rich_data_size", "figure2", "08_rich_data_size", read, ("fractions", "fraction_of")),
                 ("noise_robustness", "figure3", "09_noise_robustness", teacher, ("amplitudes", "noise_kind")),
             ):
                 extra = {
@@ -97,6 +98,10 @@ def plan(settings: dict[str, Any]) -> list[Job]:
                 }
                 files = tuple(f"{figure}_{dataset}_{view}.{ending}" for ending in ("png", "csv"))
                 add(f"{dataset}/{view}/{name}", notebook, extra, after=(after,), figures=files)
+        for view in sweeps["presets"].get(dataset, []):
+            files = tuple(f"{f}_{dataset}_{view}.{ending}" for f in ("presets", "causes") for ending in ("png", "csv"))
+            extra = {**one, "view": view}
+            add(f"{dataset}/{view}/presets", "11_paper_and_released_code", extra, after=(read,), figures=files)
     tables = ("table1", "table5", *(SPECS[d].table_file for d in settings["datasets"]))
     add(
         "tables",
@@ -128,7 +133,7 @@ def check_raw(settings: dict[str, Any]) -> None:
 
 # What decides a number: a change in one of these makes finished work stale. How results are shown is not among them.
 CODE = (
-    *("paper.py", "losses.py", "models.py", "training.py", "evaluation.py"),
+    *("paper.py", "losses.py", "models.py", "batches.py", "training.py", "evaluation.py"),
     *("data/__init__.py", "data/windows.py", "data/simulate/*.py", *(f"data/{name}*" for name in SPECS)),
 )
 

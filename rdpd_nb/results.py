@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from . import checkpoints
 from .data.windows import Split, Windows
 from .errors import UserError
 from .evaluation import scores
@@ -117,14 +118,20 @@ def save(
         "counts": seeds[0]["counts"],  # of the first seed; each seed has its own
         "seeds": seeds,
     }
-    write_record(run.record_path(method), record)
+    write_record(run, method, record)
     return record
 
 
-def write_record(path: Path, record: dict) -> None:
-    """Write a record as JSON, NaN refused."""
+def write_record(run: Run, name: str, record: dict) -> None:
+    """Write the record `name` of a run; its checkpoints have done their part then."""
+    write_json(run.record_path(name), record)
+    checkpoints.remove(run.checkpoints)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write JSON whole or not at all, NaN refused."""
     with replace_file(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_record(path: Path) -> dict:
@@ -148,7 +155,7 @@ def read_records(run: Run, methods: tuple[str, ...] | list[str], view: str, data
     """
     paths = {method: run.record_path(method, view, dataset) for method in methods}
     records = {method: read_record(path) for method, path in paths.items() if path.is_file()}
-    same = [name for name in ("source", "seeds", "epochs", "scale", "raw") if name in run.parameters]
+    same = [name for name in ("source", "seeds", "epochs", "patience", "scale", "raw", "switches") if name in run.parameters]
     for method, record in records.items():
         if method in METHODS and "seeds" not in record:
             raise UserError(f"{paths[method]} is not a record of scores; delete it and run its notebook again.")

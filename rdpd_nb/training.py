@@ -5,8 +5,11 @@ itself: its weights, batch order and dropout masks come from its seed alone, so 
 """
 
 import ctypes
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +19,10 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
+from torch.optim.adam import adam
 
+from .batches import DropoutMasks, Inputs, epoch_batches
+from .checkpoints import Checkpoints, code_mark
 from .data.windows import Split, Windows, fingerprint, standardiser
 from .errors import UserError
 from .evaluation import macro_roc_auc
@@ -108,19 +114,25 @@ def knowledge_fingerprint(windows: Windows, train: np.ndarray) -> str:
     return fingerprint(windows.fingerprint, np.sort(train).astype(np.int64))
 
 
-def extract_knowledge(
-    teacher: RCNN, windows: Windows, member: "Member", train: np.ndarray, device: str = "auto"
-) -> Knowledge:
-    """One pass of the kept teacher, in evaluation mode, over the training windows `train`."""
+def extract_knowledge(teachers: list["Fitted"], windows: Windows, device: str = "auto") -> list[Knowledge]:
+    """What each teacher says of its training windows: one pass of the kept model in evaluation mode.
+
+    Under `Protocol.knowledge` 'training' it is what it said in training mode, in its best epoch.
+    """
     temperature = windows.spec.temperature
-    log_attention, logits = forward([teacher], windows, [member], [train], device)[0]
-    return Knowledge(
-        window=np.asarray(train),
-        soft_labels=F.softmax(logits.double() / temperature, -1).float().numpy(),
-        attention=log_attention.double().exp().float().numpy(),
-        temperature=temperature,
-        fingerprint=knowledge_fingerprint(windows, train),
-    )
+    trains = [f.member.train for f in teachers]
+    if windows.protocol.knowledge == "training":
+        said = [(f.heard["soft"][t], f.heard["attention"][t]) for f, t in zip(teachers, trains, strict=True)]
+    else:
+        outputs = forward([f.model for f in teachers], windows, [f.member for f in teachers], trains, device)
+        said = [
+            (F.softmax(logits.double() / temperature, -1).float().numpy(), log_a.double().exp().float().numpy())
+            for log_a, logits in outputs
+        ]
+    return [
+        Knowledge(np.asarray(train), soft, attention, temperature, knowledge_fingerprint(windows, train))
+        for train, (soft, attention) in zip(trains, said, strict=True)
+    ]
 
 
 def save_knowledge(path: Path, by_seed: dict[int, Knowledge]) -> None:
@@ -214,115 +226,7 @@ class Fitted:
     best_epoch: int
     selected_by: str  # 'validation ROC-AUC', or 'validation loss' where no class of the validation split can be scored
     history: dict[str, list[float]] = field(repr=False)
-
-
-class _Inputs:
-    """Windows of a stack's members on the device: gathered by index, standardised, with their noise."""
-
-    def __init__(self, windows: Windows, members: list[Member], device: torch.device):
-        self.series = torch.from_numpy(windows.series).to(device)  # (N, D)
-        self.start = torch.from_numpy(windows.start).to(device)
-        self.steps = torch.arange(windows.spec.length, device=device)
-        self.mean = torch.from_numpy(np.stack([m.mean for m in members])).to(device)[:, None, None]  # (E, 1, 1, D)
-        self.scale = torch.from_numpy(1 / np.stack([m.std for m in members])).to(device)[:, None, None]
-        self.amplitude = torch.tensor([m.noise for m in members], device=device)
-        self.noise, self.noise_of = None, None
-        if any(m.noise for m in members):
-            # One noise series a seed, shared by its members: levels and methods differ by amplitude, not by draw.
-            kinds = sorted({(m.seed, m.noise_kind) for m in members})
-            self.noise = torch.stack([noise_series(windows.series.shape, *kind) for kind in kinds]).to(device)
-            self.noise_of = torch.tensor([kinds.index((m.seed, m.noise_kind)) for m in members], device=device)
-
-    def batch(self, index: Tensor) -> Tensor:
-        """Windows (k, B, l, D) of the first k members for indices (k, B)."""
-        k = len(index)
-        rows = self.start[index].unsqueeze(-1) + self.steps  # (k, B, l)
-        x = self.series[rows].sub_(self.mean[:k]).mul_(self.scale[:k]).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
-        if self.noise is not None:
-            x += self.amplitude[:k, None, None, None] * self.noise[self.noise_of[:k, None, None], rows]
-        return x
-
-
-def noise_series(shape: tuple[int, int], seed: int, kind: str) -> Tensor:
-    """Noise (N, D) to be added to the standardised series: 'normal' (standard normal) or 'uniform' (-1 to 1)."""
-    generator = torch.Generator().manual_seed(seed + 1_000_003)  # not the seed that orders the batches
-    if kind == "uniform":
-        return torch.rand(shape, generator=generator) * 2 - 1
-    if kind == "normal":
-        return torch.randn(shape, generator=generator)
-    raise UserError(f"noise kind '{kind}' is unknown; use 'normal' or 'uniform'.")
-
-
-class _DropoutMasks:
-    """Dropout masks of each distinct seed, so that members of one seed get the same."""
-
-    def __init__(self, members: list[Member], shapes: list[tuple[int, int, int]], device: torch.device):
-        self.seeds = sorted({m.seed for m in members})
-        self.of = torch.tensor([self.seeds.index(m.seed) for m in members], device=device)
-        self.shapes = shapes
-        self.device = device
-
-    def begin(self, epoch: int) -> None:
-        """Start an epoch: its masks depend on nothing but seed, epoch and step, whoever trains beside a member."""
-        self.rng = [np.random.Generator(np.random.SFC64([seed, 1, epoch])) for seed in self.seeds]
-
-    def draw(self, members: int) -> list[Tensor]:
-        """What dropout keeps, after each convolution, (members, B, M, S', K) of 0 and 1, for the first members."""
-        of = self.of[:members]
-        needed = np.unique(of.cpu().numpy())
-        position = torch.full((len(self.seeds),), -1, device=self.device)
-        position[torch.from_numpy(needed).to(self.device)] = torch.arange(len(needed), device=self.device)
-        masks = []
-        for shape in self.shapes:
-            size = BATCH_SIZE * int(np.prod(shape))
-            # Every bit of a random byte is one fair coin: an eighth of the random numbers that p = 0.5 seems to need.
-            bits = np.stack([np.unpackbits(np.frombuffer(self.rng[s].bytes(size // 8), np.uint8)) for s in needed])
-            mask = torch.from_numpy(bits).view(len(needed), BATCH_SIZE, *shape).to(self.device)
-            masks.append(mask[position[of]])
-        return masks
-
-
-def epoch_order(train: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """The training windows in the order of one epoch: a new shuffle each, fixed by seed and epoch."""
-    return np.random.default_rng([seed, 2, epoch]).permutation(train)
-
-
-def _batches(members: list[Member], epoch: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Indices (E, steps, B), the weight 1/rows of each row (0 where padded), and how many members each step has.
-
-    Members must come by falling number of steps: those of a step are then the first ones.
-    """
-    steps = [-(-len(m.train) // BATCH_SIZE) for m in members]
-    index = np.zeros((len(members), steps[0], BATCH_SIZE), np.int64)
-    weight = np.zeros(index.shape, np.float32)
-    for e, m in enumerate(members):
-        n = len(m.train)
-        flat_index, flat_weight = index[e].reshape(-1), weight[e].reshape(-1)
-        flat_index[:n] = epoch_order(m.train, m.seed, epoch)
-        flat_weight[:n] = 1 / BATCH_SIZE
-        if n % BATCH_SIZE:
-            flat_weight[n - n % BATCH_SIZE : n] = 1 / (n % BATCH_SIZE)  # the short last batch: the mean over its rows
-    return index, weight, [sum(s > step for s in steps) for step in range(steps[0])]
-
-
-class _Adam:
-    """Adam (Kingma and Ba, 2014) on the rows of a matrix, each row with a step count of its own."""
-
-    def __init__(self, weights: Tensor, learning_rate: float = LEARNING_RATE):
-        self.weights, self.learning_rate = weights, learning_rate
-        self.mean, self.square = torch.zeros_like(weights), torch.zeros_like(weights)
-        self.count = torch.zeros(len(weights), 1, dtype=torch.float64, device=weights.device)
-
-    @torch.no_grad()
-    def step(self, gradient: Tensor) -> None:
-        """Update the first len(gradient) rows."""
-        k = len(gradient)
-        self.count[:k] += 1
-        mean = self.mean[:k].mul_(0.9).add_(gradient, alpha=0.1)
-        square = self.square[:k].mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-        rate = (self.learning_rate / (1 - 0.9 ** self.count[:k])).to(mean.dtype)
-        correction = (1 - 0.999 ** self.count[:k]).sqrt().to(mean.dtype)
-        self.weights[:k].addcdiv_(mean * rate, square.sqrt().div_(correction).add_(1e-8), value=-1)
+    heard: dict[str, np.ndarray] | None = field(default=None, repr=False)  # knowledge by window, in training mode
 
 
 # --------------------------------------------------------------------------------------------------------- fit
@@ -333,134 +237,395 @@ def fit(
     windows: Windows,
     epochs: int = 200,
     device: str = "auto",
+    patience: int = 0,
+    checkpoints: Path | None = None,
     progress: Callable[[str], None] = print,
 ) -> list[Fitted]:
-    """Train all members together, each as if alone; return them in the order given, each with its best epoch's model.
+    """Train all members at once, each as if alone; return them in the order given, each with its best epoch's model.
 
     Every epoch each member sees its training windows once in batches of 128, and is scored on its validation
-    windows; the weights with the best validation ROC-AUC are kept.
+    windows; the weights with the best validation ROC-AUC are kept. A member whose score has not risen for `patience`
+    epochs stops (0: never). `checkpoints` is a folder where the state is kept every so often: the same training,
+    started again after it was killed, goes on from there to the same result.
     """
     _keep_freed_memory()
-    place = resolve_device(device)
-    spec, view = windows.spec, windows.view
-    by_steps = sorted(range(len(members)), key=lambda i: -len(members[i].train))
-    team = [members[i] for i in by_steps]
-    stack = RCNNStack([RCNN(spec, view, seed=m.seed) for m in team], place)
-    inputs = _Inputs(windows, team, place)
-    masks = _DropoutMasks(team, mask_shapes(spec, view), place)
-    adam = _Adam(stack.flat)
-    label = torch.from_numpy(windows.label).to(place)
-    validation = _Validation(team, label)
-    terms = sorted({term for m in team for term in m.terms})
-    uses = torch.tensor([[term in m.terms for term in terms] for m in team], dtype=torch.float32, device=place)
-    soft, attention = _knowledge_rows(team, len(windows), place)
-
-    best = stack.flat.clone()
-    best_score = torch.full((len(team),), -torch.inf, dtype=torch.float64, device=place)
-    best_epoch = torch.zeros(len(team), dtype=torch.int64, device=place)
-    history = []
+    course = _Course(members, windows, resolve_device(device), patience)
+    saved = Checkpoints(checkpoints, course.key(epochs), progress)
+    done, state = saved.read() or (0, course.start(epochs))
+    if done:
+        progress(f"going on after epoch {done} of {epochs}, from {saved.path}")
+    state = {name: tensor.to(course.place) for name, tensor in state.items()}
+    shares: list[_Share] = []
     began = said = time.perf_counter()
-    for epoch in range(epochs):
-        index, weight, sizes = _batches(team, epoch)
-        index, weight = torch.from_numpy(index).to(place), torch.from_numpy(weight).to(place)
-        masks.begin(epoch)
-        epoch_loss = torch.zeros(len(team), device=place)
-        for step, k in enumerate(sizes):
-            i = index[:k, step]  # (k, B)
-            flat = stack.flat[:k].detach().requires_grad_()
-            w = stack.unflatten(flat)
-            log_a, logits = stack.forward(w, inputs.batch(i), masks.draw(k))
-            rows = loss_terms(
-                tuple(terms),
-                logits=logits,
-                log_attention=log_a,
-                combine=w["combine"],
-                y=label[i],
-                temperature=spec.temperature,
-                p_teacher=None if soft is None else soft[0][soft[1][:k, None], i],
-                a_teacher=None if attention is None else attention[0][attention[1][:k, None], i],
+    first = done
+    stop = threading.Event()
+    with _workers(course.place, len(members)) as each:
+        try:
+            while done < epochs and not state["stopped"].all():
+                active = int((state["stopped"] == 0).sum())
+                if not shares or active <= 0.75 * sum(map(len, shares)):  # enough have stopped: close the ranks
+                    state, shares = _share_out(course, state, stop)
+                each(lambda share, epoch=done: share.epoch(epoch), shares)
+                done += 1
+                saved.write(done, state, last=done == epochs)
+                due = done in (1, epochs) or done % max(1, epochs // 5) == 0
+                if due or time.perf_counter() - said > QUIET_SECONDS:
+                    said = time.perf_counter()
+                    progress(_progress_line(done, epochs, state, (said - began) / (done - first)))
+        finally:
+            stop.set()
+    seconds = time.perf_counter() - began
+    if first < done:
+        stopped = f", the last stopped after epoch {done}" if done < epochs else ""
+        progress(f"{len(members)} models trained at once in {seconds:.1f} s{stopped}")
+    return course.results(state, done)
+
+
+class _Course:
+    """What does not change in a fit: windows, members, what each learns from, how it is scored."""
+
+    def __init__(self, members: list[Member], windows: Windows, place: torch.device, patience: int):
+        self.members, self.windows, self.place, self.patience = members, windows, place, patience
+        self.spec, self.protocol, view = windows.spec, windows.protocol, windows.view
+        self.shapes = mask_shapes(self.spec, view)
+        self.stack = RCNNStack([RCNN(self.spec, view, seed=m.seed) for m in members], place)
+        self.inputs = Inputs(windows, members, place)
+        self.label = torch.from_numpy(windows.label).to(place)
+        self.steps = [-(-len(m.train) // BATCH_SIZE) for m in members]
+        self.same_train = [(m.seed, hash(m.train.tobytes())) for m in members]  # equal: the same batches
+        self.same_validation = [hash(m.validation.tobytes()) for m in members]
+        self.terms = tuple(sorted({term for m in members for term in m.terms}))
+        self.uses = torch.tensor([[float(t in m.terms) for t in self.terms] for m in members], device=place)
+        self.soft, self.attention, self.knowledge = _knowledge_rows(members, len(windows), place)
+        index = _padded([m.validation for m in members])
+        valid = np.arange(index.shape[1]) < np.array([[len(m.validation)] for m in members])
+        self.validation, self.valid = torch.from_numpy(index).to(place), torch.from_numpy(valid).to(place)
+
+    def start(self, epochs: int) -> dict[str, Tensor]:
+        """The state before the first epoch: one row a member, in the order of the members."""
+        weights, e = self.stack.flat, len(self.members)
+        n, heard = len(self.windows), {}
+        if self.protocol.knowledge == "training" and "teacher" in self.terms:
+            for name, width in (("soft", len(self.spec.classes)), ("attention", self.spec.segments)):
+                heard |= {key: torch.zeros(e, n + 1, width) for key in (name, f"best_{name}")}
+        return {
+            **heard,
+            "member": torch.arange(e),
+            "weights": weights.clone(),
+            "mean": torch.zeros_like(weights),  # Adam's moments and its count of steps
+            "square": torch.zeros_like(weights),
+            "steps": torch.zeros(e, dtype=torch.float32),
+            "best": weights.clone(),
+            "best_score": torch.full((e,), -torch.inf, dtype=torch.float64),
+            "best_epoch": torch.zeros(e, dtype=torch.int64),
+            "stopped": torch.zeros(e, dtype=torch.int64),  # after which epoch, 0 while it trains
+            "history": torch.zeros(e, epochs, len(HISTORY), dtype=torch.float64),
+        }
+
+    def key(self, epochs: int) -> str:
+        """Changes with everything that the result depends on."""
+        settings = f"{epochs} {self.patience} {self.protocol}"
+        parts: list = [code_mark(), self.windows.fingerprint, self.windows.view, settings]
+        for m in self.members:
+            parts += [f"{m.seed} {m.method} {m.noise} {m.noise_kind}", m.train, m.validation, m.mean, m.std]
+            if m.knowledge:
+                parts += [m.knowledge.window, m.knowledge.soft_labels, m.knowledge.attention]
+        return fingerprint(*parts)
+
+    def results(self, state: dict[str, Tensor], done: int) -> list[Fitted]:
+        """Every member's best model and history, in the order given."""
+        fitted = {}
+        for row, e in enumerate(state["member"].tolist()):
+            curves = state["history"][row, : int(state["stopped"][row]) or done].T
+            fitted[e] = Fitted(
+                self.members[e],
+                self.stack.member(e, state["best"][row]).eval(),
+                int(state["best_epoch"][row]),
+                "validation loss" if bool(curves[-1].isnan().any()) else "validation ROC-AUC",
+                {name: curve.tolist() for name, curve in zip(HISTORY, curves, strict=True)},
+                {n: state[f"best_{n}"][row, :-1].cpu().numpy() for n in ("soft", "attention")}
+                if "soft" in state
+                else None,
             )
-            if attention is not None and "attention" in rows:
-                rows["attention"] = rows["attention"] * (attention[0][attention[1][:k, None], i].sum(-1) > 0)
-            per_row = sum(uses[:k, t, None] * rows[term] for t, term in enumerate(terms))  # (k, B)
-            loss = (per_row * weight[:k, step]).sum(1)  # (k,), mean over a member's rows
-            (gradient,) = torch.autograd.grad(loss.sum(), flat)
-            adam.step(gradient)
-            epoch_loss[:k] += loss.detach() * (weight[:k, step] > 0).sum(1)
-        auc, validation_loss = validation.score(stack, inputs)
-        if not validation_loss.isfinite().all():
+        return [fitted[e] for e in range(len(self.members))]
+
+
+HISTORY = ("train_loss", "validation_loss", "validation_roc_auc")
+
+
+def _share_out(
+    course: _Course, state: dict[str, Tensor], stop: threading.Event
+) -> tuple[dict[str, Tensor], list["_Share"]]:
+    """Deal the members that still train out to shares; return the state with its rows in that order.
+
+    Members of a seed stay together (they share batches and masks). On a CPU a share is all that one thread trains,
+    unless that takes too much memory at once: then there are more shares than threads.
+    """
+    stopped = state["stopped"].tolist()
+    member = state["member"].tolist()
+    active = [row for row, s in enumerate(stopped) if not s]
+    active.sort(key=lambda row: (course.members[member[row]].seed, member[row]))
+    most = max(1, SHARE_BYTES[course.place.type] // _bytes_of_a_member(course))
+    threads = torch.get_num_threads() if course.place.type == "cpu" else 1
+    count = max(min(threads, len(active)), -(-len(active) // most))
+    groups = [sorted(g.tolist(), key=lambda row: -course.steps[member[row]]) for g in np.array_split(active, count)]
+    rows = [row for group in groups for row in group] + [row for row, s in enumerate(stopped) if s]
+    state = {name: tensor[rows] for name, tensor in state.items()}
+    ends = np.cumsum([len(group) for group in groups]).tolist()
+    return state, [
+        _Share(course, {name: t[end - len(group) : end] for name, t in state.items()}, stop)
+        for group, end in zip(groups, ends, strict=True)
+    ]
+
+
+SHARE_BYTES = {"cpu": 400 << 20, "cuda": 16 << 30}  # what a step of one share may keep for its gradient
+
+
+def _bytes_of_a_member(course: _Course) -> int:
+    windows = course.inputs.samples * course.spec.segments * course.windows.series.shape[1]
+    return BATCH_SIZE * 4 * (windows + 2 * sum(int(np.prod(shape)) for shape in course.shapes))
+
+
+@contextmanager
+def _workers(place: torch.device, members: int) -> Iterator[Callable]:
+    """A function that calls another on every share: on a CPU in threads of one core each, side by side.
+
+    Two threads that train five small models each are quicker than ten models whose every operation is split in two.
+    """
+    threads = torch.get_num_threads()
+    count = min(threads, members)
+    if place.type != "cpu" or count == 1:
+        yield lambda function, shares: [function(share) for share in shares]
+        return
+    with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(threads // count,)) as pool:
+        try:
+            yield (
+                lambda function, shares: (
+                    list(pool.map(function, shares)) if len(shares) > 1 else [function(share) for share in shares]
+                )
+            )
+        finally:
+            torch.set_num_threads(threads)  # PyTorch remembers the last call for threads to come
+
+
+class _Share:
+    """The members that one thread trains: rows of the state, changed in place, by falling number of steps."""
+
+    def __init__(self, course: _Course, state: dict[str, Tensor], stop: threading.Event):
+        self.course, self.state, self.stop = course, state, stop
+        self.which = state["member"].tolist()
+        self.members = [course.members[e] for e in self.which]
+        steps = [course.steps[e] for e in self.which]
+        self.sizes = [sum(s > step for s in steps) for step in range(steps[0])]  # how many members each step has
+        self.seeds = [m.seed for m in self.members]
+        place = course.place
+        self.uses = course.uses[self.which]
+        self.knowledge = course.knowledge[self.which] if course.knowledge is not None else None
+        self.train_rows = torch.tensor([len(m.train) for m in self.members], device=place)
+        self.captured = _CapturedSteps(self) if place.type == "cuda" else None
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    def epoch(self, epoch: int) -> None:
+        """One epoch of training, its score on the validation windows, and who is best or stops."""
+        place = self.course.place
+        order = epoch if self.course.protocol.batch_order == "each_epoch" else 0
+        index, weight = epoch_batches([m.train for m in self.members], self.seeds, order)
+        rows = torch.from_numpy((weight > 0).sum(-1)).to(place)
+        index, weight = torch.from_numpy(index).to(place), torch.from_numpy(weight).to(place)
+        masks = DropoutMasks(self.seeds, epoch, self.course.shapes)
+        step = self.captured.begin(masks) if self.captured else None
+        total = torch.zeros(len(self), device=place)
+        for i, k in enumerate(self.sizes):
+            if self.stop.is_set():
+                return
+            if step:
+                loss = step(i, k, index[:k, i], weight[:k, i])
+            else:
+                loss = self.step(index[:k, i], weight[:k, i], masks.draw(self.seeds[:k]))
+            total[:k] += loss * rows[:k, i]
+        self._keep_best(epoch, total / self.train_rows)
+
+    def step(self, index: Tensor, weight: Tensor, masks: list) -> Tensor:
+        """One step of Adam for the first k members on windows (k, B); their losses (k,)."""
+        c, k, state = self.course, len(index), self.state
+        flat = state["weights"][:k].detach().requires_grad_()
+        w = c.stack.unflatten(flat)
+        log_a, logits = c.stack.forward(w, c.inputs.batch(self.which[:k], index, c.same_train), masks)
+        known = self.knowledge[:k, None] if self.knowledge is not None else None
+        a_teacher = None if known is None else c.attention[known, index]  # (k, B, M)
+        rows = loss_terms(
+            c.terms,
+            logits=logits,
+            log_attention=log_a,
+            combine=w["combine"],
+            y=c.label[index],
+            temperature=c.spec.temperature,
+            p_teacher=None if known is None else c.soft[known, index],  # (k, B, C)
+            a_teacher=a_teacher,
+            protocol=c.protocol,
+        )
+        if "attention" in rows:
+            rows["attention"] = rows["attention"] * (a_teacher.sum(-1) > 0)  # none where the teacher said nothing
+        if c.protocol.short_batch == "over_128":
+            for term in ("soft", "attention"):
+                if term in rows:  # undo the mean over a short batch's rows
+                    rows[term] = rows[term] / (weight * BATCH_SIZE).clamp_min(1)
+        per_row = sum(self.uses[:k, t, None] * rows[term] for t, term in enumerate(c.terms))  # (k, B)
+        loss = (per_row * weight).sum(1)  # (k,), mean over a member's rows
+        if "soft" in state:  # what the released code takes for knowledge
+            self.heard(index, weight > 0, log_a.detach(), logits.detach())
+        (gradient,) = torch.autograd.grad(loss.sum(), flat)
+        names = ("weights", "mean", "square", "steps")
+        weights, mean, square, steps = (list(state[name][:k].unbind()) for name in names)
+        adam(
+            weights, list(gradient.unbind()), mean, square, [], steps, fused=True, amsgrad=False, maximize=False,
+            lr=LEARNING_RATE, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0,
+        )  # fmt: skip
+        return loss.detach()
+
+    def heard(self, index: Tensor, there: Tensor, log_attention: Tensor, logits: Tensor) -> None:
+        """Note what the members say of windows (k, B) in training mode; padding goes to the row after the last."""
+        e = torch.arange(len(index), device=index.device).unsqueeze(1)
+        i = torch.where(there, index, len(self.course.windows))
+        self.state["soft"][e, i] = F.softmax(logits / self.course.spec.temperature, -1)
+        self.state["attention"][e, i] = log_attention.exp()
+
+    @torch.no_grad()
+    def _keep_best(self, epoch: int, train_loss: Tensor) -> None:
+        auc, loss = self._validate()
+        state = self.state
+        trains = state["stopped"] == 0
+        if not loss[trains].isfinite().all():
             raise UserError(f"training diverged in epoch {epoch + 1}: the loss is not a number; check the raw values.")
         # Where no class of the validation split can be scored, the lowest validation loss takes its place.
-        score = torch.where(auc.isnan(), -validation_loss, auc)
-        better = score > best_score
-        best[better], best_score[better], best_epoch[better] = stack.flat[better], score[better], epoch + 1
-        train_rows = torch.tensor([len(m.train) for m in team], device=place)
-        history.append(torch.stack([(epoch_loss / train_rows).double(), validation_loss, auc]).cpu())
-        due = epoch in (0, epochs - 1) or (epoch + 1) % max(1, epochs // 5) == 0
-        if due or time.perf_counter() - said > QUIET_SECONDS:
-            said = time.perf_counter()
-            progress(_progress_line(epoch + 1, epochs, auc, said - began))
+        score = torch.where(auc.isnan(), -loss, auc)
+        better = (score > state["best_score"]) & trains
+        state["best"][better] = state["weights"][better]
+        state["best_score"][better] = score[better]
+        state["best_epoch"][better] = epoch + 1
+        for name in ("soft", "attention"):
+            if name in state:
+                state[f"best_{name}"][better] = state[name][better]
+        state["history"][:, epoch] = torch.stack([train_loss.double(), loss, auc], -1)
+        if self.course.patience:
+            weary = trains & (epoch + 1 - state["best_epoch"] >= self.course.patience)
+            state["stopped"][weary] = epoch + 1
 
-    curves = torch.stack(history, -1)  # (3, E, epochs)
-    fitted: dict[int, Fitted] = {}
-    for e, i in enumerate(by_steps):
-        names = ("train_loss", "validation_loss", "validation_roc_auc")
-        fitted[i] = Fitted(
-            team[e],
-            stack.member(e, best[e]).eval(),
-            int(best_epoch[e]),
-            "validation loss" if bool(curves[2, e].isnan().any()) else "validation ROC-AUC",
-            {name: curve[e].tolist() for name, curve in zip(names, curves, strict=True)},
-        )
-    return [fitted[i] for i in range(len(members))]
+    def _validate(self) -> tuple[Tensor, Tensor]:
+        """Macro ROC-AUC (k,) and cross-entropy (k,) in nats, at temperature 1, of all members in one pass."""
+        c = self.course
+        index, valid = c.validation[self.which], c.valid[self.which]
+        _, logits = _forward_all(c.stack, self.state["weights"], c.inputs, self.which, index, c.same_validation)
+        log_p = F.log_softmax(logits.double(), -1)
+        label = c.label[index]
+        loss = -log_p.gather(-1, label.unsqueeze(-1)).squeeze(-1)
+        return macro_roc_auc(log_p.exp(), label, valid), (loss * valid).sum(1) / valid.sum(1)
 
 
-def _progress_line(epoch: int, epochs: int, auc: Tensor, spent: float) -> str:
-    left = spent / epoch * (epochs - epoch)
+class _CapturedSteps:
+    """A share's steps as CUDA graphs, one for each number of members: a step is one launch in place of hundreds.
+
+    Nothing in an epoch waits for the host: indices, weights and mask bits of all its steps go over at its beginning.
+    """
+
+    def __init__(self, share: _Share):
+        self.share = share
+        self.graphs: dict[int, tuple] = {}
+        self.seeds = list(dict.fromkeys(share.seeds))
+        place = share.course.place
+        self.seed_of = torch.tensor([self.seeds.index(seed) for seed in share.seeds], device=place)
+        self.shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=place)
+
+    def begin(self, masks: DropoutMasks) -> Callable[[int, int, Tensor, Tensor], Tensor]:
+        """The step function of one epoch: (step, members, index, weight) -> losses."""
+        drawn = [[masks.bits(seed) for seed in self.seeds] for _ in self.share.sizes]
+        bits = [
+            torch.from_numpy(np.stack([np.stack([seed[i] for seed in step]) for step in drawn])).to(
+                self.share.course.place
+            )
+            for i in range(len(masks.shapes))
+        ]  # each (steps, seeds, bytes)
+
+        def step(i: int, k: int, index: Tensor, weight: Tensor) -> Tensor:
+            inputs = (index, weight, *(b[i] for b in bits))
+            if k not in self.graphs:
+                self.graphs[k] = self._capture(inputs)
+            graph, static, loss = self.graphs[k]
+            for mine, new in zip(static, inputs, strict=True):
+                mine.copy_(new)
+            graph.replay()
+            return loss
+
+        return step
+
+    def eager(self, index: Tensor, weight: Tensor, *bits: Tensor) -> Tensor:
+        """The same step without a graph."""
+        k = len(index)
+        shapes = self.share.course.shapes
+        unpacked = [
+            (b.unsqueeze(-1) >> self.shifts & 1).view(-1, BATCH_SIZE, *shape)
+            for b, shape in zip(bits, shapes, strict=True)
+        ]
+        return self.share.step(index, weight, [m[self.seed_of[:k]] for m in unpacked])
+
+    def _capture(self, inputs: tuple[Tensor, ...]) -> tuple:
+        state = self.share.state
+        before = {name: state[name].clone() for name in ("weights", "mean", "square", "steps")}
+        static = tuple(tensor.clone() for tensor in inputs)
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):  # libraries set themselves up before the capture
+            for _ in range(3):
+                self.eager(*static)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            loss = self.eager(*static)
+        for name, tensor in before.items():  # as if the warm-up had not been
+            state[name].copy_(tensor)
+        return graph, static, loss
+
+
+def _progress_line(done: int, epochs: int, state: dict[str, Tensor], seconds: float) -> str:
+    trains = state["stopped"] == 0
+    auc = state["history"][:, done - 1, HISTORY.index("validation_roc_auc")]
+    auc = auc[trains] if trains.any() else auc[state["stopped"] == done]
+    left = seconds * (epochs - done)
+    rest = f", {len(trains) - int(trains.sum())} stopped" if not trains.all() else ""
     return (
-        f"epoch {epoch:3d} of {epochs}  validation ROC-AUC {auc.nanmean():.3f} (mean of {len(auc)} models)"
-        f"  {spent:.0f} s, about {left:.0f} s left"
+        f"epoch {done:3d} of {epochs}  validation ROC-AUC {auc.nanmean():.3f} (mean of {len(auc)} models{rest})"
+        f"  {seconds * done:.0f} s, about {left:.0f} s left"
     )
 
 
-def _knowledge_rows(team: list[Member], windows: int, place: torch.device):
-    """Soft labels and attention by window of each distinct Knowledge, and which of them each member has."""
-    distinct = list({id(m.knowledge): m.knowledge for m in team if m.knowledge is not None}.values())
+def _knowledge_rows(members: list[Member], windows: int, place: torch.device):
+    """Soft labels (k, windows, C) and attention (k, windows, M) of each distinct Knowledge, and which a member has."""
+    distinct = list({id(m.knowledge): m.knowledge for m in members if m.knowledge is not None}.values())
     if not distinct:
-        return None, None
-    of = torch.tensor([next((j for j, k in enumerate(distinct) if k is m.knowledge), 0) for m in team], device=place)
+        return None, None, None
+    of = [next((j for j, k in enumerate(distinct) if k is m.knowledge), 0) for m in members]
     soft, attention = zip(*(k.rows(windows) for k in distinct), strict=True)
-    return tuple((torch.from_numpy(np.stack(rows)).to(place), of) for rows in (soft, attention))
+    soft, attention = (torch.from_numpy(np.stack(rows)).to(place) for rows in (soft, attention))
+    return soft, attention, torch.tensor(of, device=place)
 
 
-class _Validation:
-    """The validation windows of all members, padded to one length, scored in one pass."""
-
-    def __init__(self, team: list[Member], label: Tensor):
-        longest = max(len(m.validation) for m in team)
-        index = np.zeros((len(team), longest), np.int64)
-        valid = np.zeros(index.shape, bool)
-        for e, m in enumerate(team):
-            index[e, : len(m.validation)], valid[e, : len(m.validation)] = m.validation, True
-        self.index = torch.from_numpy(index).to(label.device)
-        self.valid = torch.from_numpy(valid).to(label.device)
-        self.label = label[self.index]
-
-    @torch.no_grad()
-    def score(self, stack: RCNNStack, inputs: _Inputs) -> tuple[Tensor, Tensor]:
-        """Macro ROC-AUC (E,) and cross-entropy (E,) in nats, at temperature 1."""
-        _, logits = _forward_all(stack, inputs, self.index)
-        log_p = F.log_softmax(logits.double(), -1)
-        loss = -log_p.gather(-1, self.label.unsqueeze(-1)).squeeze(-1)
-        loss = (loss * self.valid).sum(1) / self.valid.sum(1)
-        return macro_roc_auc(log_p.exp(), self.label, self.valid), loss
+def _padded(indices: list[np.ndarray]) -> np.ndarray:
+    """Index arrays of different lengths as one (E, longest), padded with window 0."""
+    longest = max(map(len, indices))
+    return np.stack([np.pad(i, (0, longest - len(i))) for i in indices]).astype(np.int64)
 
 
-def _forward_all(stack: RCNNStack, inputs: _Inputs, index: Tensor) -> tuple[Tensor, Tensor]:
-    """Log attention (E, n, M) and logits (E, n, C) for window indices (E, n), in evaluation mode, piece by piece."""
-    piece = max(1, EVALUATION_BATCH // len(stack))
-    w = stack.unflatten(stack.flat)
-    pieces = [stack.forward(w, inputs.batch(i)) for i in index.split(piece, 1)]
+def _forward_all(
+    stack: RCNNStack, weights: Tensor, inputs: Inputs, which: list[int], index: Tensor, same: list
+) -> tuple[Tensor, Tensor]:
+    """Log attention (k, n, M) and logits (k, n, C) for window indices (k, n), in evaluation mode, piece by piece."""
+    w = stack.unflatten(weights)
+    pieces = [
+        stack.forward(w, inputs.batch(which, part, same))
+        for part in index.split(max(1, EVALUATION_BATCH // len(which)), 1)
+    ]
     return tuple(torch.cat(parts, 1) for parts in zip(*pieces, strict=True))
 
 
@@ -473,10 +638,10 @@ def forward(
     Members give standardisation and noise; all models must be of one shape.
     """
     place = resolve_device(device)
-    stack, inputs = RCNNStack(models, place), _Inputs(windows, members, place)
-    longest = max(map(len, indices))
-    index = np.stack([np.pad(i, (0, longest - len(i))) for i in indices])
-    log_a, logits = _forward_all(stack, inputs, torch.from_numpy(index).to(place))
+    stack, inputs = RCNNStack(models, place), Inputs(windows, members, place)
+    index = torch.from_numpy(_padded(indices)).to(place)
+    same = [hash(i.tobytes()) for i in indices]
+    log_a, logits = _forward_all(stack, stack.flat, inputs, list(range(len(models))), index, same)
     return [(log_a[e, : len(i)].cpu(), logits[e, : len(i)].cpu()) for e, i in enumerate(indices)]
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rdpd_nb.losses import loss_terms
-from rdpd_nb.models import RCNN, RCNNStack, mask_shapes
+from rdpd_nb.models import _LSTM, RCNN, RCNNStack, _Convolution, _sigmoids_first, mask_shapes, read_samples
 from rdpd_nb.paper import SPECS
 
 # Every data set with every number of channels it is seen through.
@@ -41,6 +41,11 @@ def make_windows(dataset: str, view: str, *shape: int, seed: int = 0) -> torch.T
     spec = SPECS[dataset]
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, spec.length, len(spec.views[view]), generator=generator, dtype=torch.float64)
+
+
+def segments(dataset: str, x: torch.Tensor) -> torch.Tensor:
+    """Windows (..., l, D) as segments (..., M, S, D), as a stack wants them."""
+    return x.unflatten(-2, (-1, SPECS[dataset].segment))
 
 
 def make_masks(dataset: str, view: str, *shape: int, seed: int = 0) -> list[torch.Tensor]:
@@ -139,18 +144,44 @@ def test_attention_is_a_distribution_over_segments(dataset, view):
 def test_mask_shapes_are_the_sizes_worked_out_by_hand():
     assert mask_shapes(SPECS["pamap2"], "all") == [(4, 15, 64)]  # (64 - 8) / 4 + 1
     assert mask_shapes(SPECS["pamap2"], "wrist") == [(4, 15, 16)]
-    assert mask_shapes(SPECS["ptbdb"], "all") == [(4, 59, 64), (4, 4, 128)]  # (500 - 32) // 8 + 1, (59 - 32) // 8 + 1
-    assert mask_shapes(SPECS["ptbdb"], "lead_i") == [(4, 59, 16), (4, 4, 32)]
+    assert mask_shapes(SPECS["ptbdb"], "all") == [(4, 56, 64), (4, 4, 128)]  # 59 computed, 3 * 8 + 32 of them read
+    assert mask_shapes(SPECS["ptbdb"], "lead_i") == [(4, 56, 16), (4, 4, 32)]
     assert mask_shapes(SPECS["mimic3"], "bp") == [(4, 5, 16)]  # (12 - 4) / 2 + 1
 
 
+def test_read_samples_are_the_numbers_worked_out_by_hand():
+    assert read_samples(500, 32, 8, 2) == [472, 56, 4]  # 55 * 8 + 32, 3 * 8 + 32, (56 - 32) / 8 + 1
+    assert read_samples(500, 32, 8, 1) == [496, 59]
+    assert read_samples(12, 4, 2, 1) == [12, 5]
+
+
+def outputs_of_the_convolutions(model: RCNN, x: torch.Tensor) -> list[torch.Tensor]:
+    outputs = []
+    hooks = [conv.register_forward_hook(lambda _, inputs, output: outputs.append(output)) for conv in model.convs]
+    model(x)
+    for hook in hooks:
+        hook.remove()
+    return outputs
+
+
 @every_form
-def test_mask_shapes_are_those_of_the_convolutions_outputs(dataset, view):
-    model, shapes = make_model(dataset, view), []
-    for conv in model.convs:
-        conv.register_forward_hook(lambda _, inputs, output: shapes.append(tuple(output.shape)))
-    model(make_windows(dataset, view, 3))
-    assert shapes == [(3 * m, filters, steps) for m, steps, filters in mask_shapes(SPECS[dataset], view)]
+def test_mask_shapes_are_those_of_the_convolutions_outputs_as_far_as_they_are_read(dataset, view):
+    model, x = make_model(dataset, view), make_windows(dataset, view, 3)
+    for i, (output, (m, samples, filters)) in enumerate(
+        zip(outputs_of_the_convolutions(model, x), mask_shapes(SPECS[dataset], view), strict=True)
+    ):
+        assert output.shape[:2] == (3 * m, filters)
+        assert output.shape[2] == (59 if dataset == "ptbdb" and i == 0 else samples)
+
+
+@every_form
+def test_samples_read_are_all_that_matter_and_each_of_them_does(dataset, view):
+    spec, model = SPECS[dataset], make_model(dataset, view).eval()
+    read = read_samples(spec.segment, spec.kernel, spec.stride, len(model.convs))[0]
+    x = segments(dataset, make_windows(dataset, view, 2)).requires_grad_()
+    model(x.flatten(1, 2))[1].sum().backward()
+    matters = (x.grad != 0).flatten(0, 1).any(0).any(-1)  # (S,)
+    assert matters.tolist() == [True] * read + [False] * (spec.segment - read)
 
 
 @pytest.mark.parametrize(("dataset", "view"), [("mimic3", "hr"), ("ptbdb", "lead_i")])
@@ -163,7 +194,9 @@ def test_given_masks_act_as_the_dropout_of_torch(dataset, view, monkeypatch):
 
     def dropout(h: torch.Tensor, p: float, training: bool) -> torch.Tensor:  # what F.dropout does, with these draws
         assert (p, training) == (0.5, True)
-        return h * next(to_draw).flatten(0, 1).transpose(1, 2) / (1 - p)
+        keep = next(to_draw).flatten(0, 1).transpose(1, 2)
+        unread = torch.ones(*h.shape[:2], h.shape[2] - keep.shape[2], dtype=keep.dtype)
+        return h * torch.cat([keep, unread], -1) / (1 - p)
 
     monkeypatch.setattr("torch.nn.functional.dropout", dropout)
     drawn = model.train()(x)
@@ -224,6 +257,14 @@ def windows_off_the_kinks(model: RCNN, dataset: str, view: str, masks: list[torc
     return x
 
 
+@pytest.fixture(params=["one by one", "batched"])
+def convolution(request, monkeypatch) -> str:
+    """The stack's convolution: that of the CPU, and that of CUDA, which computes the same anywhere."""
+    if request.param == "batched":
+        monkeypatch.setattr(RCNNStack, "_convolve", RCNNStack._convolve_batched)
+    return request.param
+
+
 def check_against_members(dataset, view, with_masks, dtype, tolerance):
     """Outputs, loss and gradients of a stack against its members in float64; tolerance is relative to the largest."""
     models, stack = make_stack(dataset, view, dtype, members=2)
@@ -234,7 +275,8 @@ def check_against_members(dataset, view, with_masks, dtype, tolerance):
 
     flat = stack.flat.clone().requires_grad_()
     w = stack.unflatten(flat)
-    log_a, logits = stack.forward(w, torch.stack(x).to(dtype), masks)
+    by_member = [list(mask) for mask in masks] if with_masks else None
+    log_a, logits = stack.forward(w, [segments(dataset, one).to(dtype) for one in x], by_member)
     loss = rdpd_loss(dataset, log_a, logits, w["combine"])
     gradients = stack.unflatten(torch.autograd.grad(loss.mean(1).sum(), flat)[0])
 
@@ -253,19 +295,43 @@ def check_against_members(dataset, view, with_masks, dtype, tolerance):
 
 @every_form
 @pytest.mark.parametrize("with_masks", [False, True], ids=["evaluation", "masks"])
-def test_stack_equals_its_members_in_outputs_loss_and_gradients(dataset, view, with_masks):
+def test_stack_equals_its_members_in_outputs_loss_and_gradients(dataset, view, with_masks, convolution):
     check_against_members(dataset, view, with_masks, torch.float64, tolerance=1e-10)
 
 
 @every_form
 @pytest.mark.parametrize("with_masks", [False, True], ids=["evaluation", "masks"])
-def test_stack_in_single_precision_differs_by_rounding_only(dataset, view, with_masks):
+def test_stack_in_single_precision_differs_by_rounding_only(dataset, view, with_masks, convolution):
     check_against_members(dataset, view, with_masks, torch.float32, tolerance=1e-5)
 
 
-def test_gradients_of_a_stack_equal_finite_differences():
+@pytest.mark.parametrize(("dataset", "view"), [("mimic3", "hr"), ("ptbdb", "lead_i"), ("uci_har", "acc")])
+def test_samples_that_are_never_read_may_be_missing(dataset, view, convolution):
+    _, stack = make_stack(dataset, view)
+    x, masks = segments(dataset, make_windows(dataset, view, 3, 2)), make_masks(dataset, view, 3, 2)
+    w = stack.unflatten(stack.flat)
+    short = x[..., : stack.samples[0], :]
+    for whole, part in zip(stack.forward(w, x, masks), stack.forward(w, short, masks), strict=True):
+        assert torch.equal(whole, part)
+
+
+def test_members_may_share_windows_and_masks(convolution):
+    _, stack = make_stack("ptbdb", "lead_i")
+    x, masks = segments("ptbdb", make_windows("ptbdb", "lead_i", 2)), make_masks("ptbdb", "lead_i", 2)
+
+    def run(copy) -> list[torch.Tensor]:
+        flat = stack.flat.clone().requires_grad_()
+        log_a, logits = stack.forward(
+            stack.unflatten(flat), [copy(x) for _ in range(3)], [[copy(mask) for _ in range(3)] for mask in masks]
+        )
+        return [log_a, logits, torch.autograd.grad(logits.sum(), flat)[0]]
+
+    assert all(map(torch.equal, run(lambda tensor: tensor), run(torch.clone)))
+
+
+def test_gradients_of_a_stack_equal_finite_differences(convolution):
     models, stack = make_stack("mimic3", "hr", members=2)
-    x, masks = make_windows("mimic3", "hr", 2, 2), make_masks("mimic3", "hr", 2, 2)
+    x, masks = segments("mimic3", make_windows("mimic3", "hr", 2, 2)), make_masks("mimic3", "hr", 2, 2)
 
     def loss(flat: torch.Tensor) -> torch.Tensor:
         w = stack.unflatten(flat)
@@ -279,7 +345,7 @@ def test_a_members_loss_has_no_gradient_in_the_weights_of_the_others():
     models, stack = make_stack("mimic3", "hr")
     flat = stack.flat.clone().requires_grad_()
     w = stack.unflatten(flat)
-    loss = rdpd_loss("mimic3", *stack.forward(w, make_windows("mimic3", "hr", 3, 2)), w["combine"])
+    loss = rdpd_loss("mimic3", *stack.forward(w, segments("mimic3", make_windows("mimic3", "hr", 3, 2))), w["combine"])
     (gradient,) = torch.autograd.grad(loss[1].sum(), flat)
     assert gradient.abs().amax(1).gt(0).tolist() == [False, True, False]
 
@@ -304,6 +370,65 @@ def test_a_member_taken_out_has_the_weights_of_the_stack_and_not_those_that_went
     with torch.no_grad():
         taken.dense.weight.zero_()
     torch.testing.assert_close(stack[1].dense.weight.detach(), before + 1)  # a copy, not a view
+
+
+# ------------------------------------------------------------------------------ operations with a backward of their own
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("pool", [False, True], ids=["samples", "pooled"])
+@pytest.mark.parametrize("with_mask", [False, True], ids=["evaluation", "mask"])
+@pytest.mark.parametrize("with_input", [False, True], ids=["weights alone", "and input"])
+def test_the_convolutions_gradient_equals_finite_differences(pool, with_mask, with_input):
+    h = normal(3, 6, 4).requires_grad_(with_input)
+    weight, bias = normal(5, 4, 1, 2, seed=1).requires_grad_(), normal(5, seed=2).requires_grad_()
+    mask = (normal(3, 5, 5, seed=3) > 0).to(torch.uint8) if with_mask else None
+    assert torch.autograd.gradcheck(lambda *inputs: _Convolution.apply(*inputs, mask, pool), (h, weight, bias))
+
+
+def test_the_convolution_is_that_of_torch_with_relu_mask_and_mean():
+    h, weight, bias = normal(3, 6, 4), normal(5, 4, 1, 2, seed=1), normal(5, seed=2)
+    mask = (normal(3, 5, 5, seed=3) > 0).to(torch.uint8)
+    expected = torch.nn.functional.conv1d(h.mT, weight.squeeze(2), bias).mT.relu()
+    torch.testing.assert_close(_Convolution.apply(h, weight, bias, None, False), expected)
+    torch.testing.assert_close(_Convolution.apply(h, weight, bias, mask, False), expected * mask)
+    torch.testing.assert_close(_Convolution.apply(h, weight, bias, mask, True), (expected * mask).mean(1))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_the_lstms_gradient_equals_finite_differences(steps):
+    sets, rows, width, units = 2, 3, 4, 2
+    shapes = [(sets, steps, rows, width), (sets, 4 * units, width), (sets, 4 * units, units), (sets, 1, 4 * units)]
+    inputs = [normal(*shape, seed=i).requires_grad_() for i, shape in enumerate(shapes)]
+    assert torch.autograd.gradcheck(_LSTM.apply, inputs)
+
+
+def test_the_lstm_is_that_of_torch_in_states_and_gradients():
+    sets, steps, rows, width, units = 2, 4, 3, 5, 2
+    x, seen = normal(sets, steps, rows, width).requires_grad_(), normal(sets, steps, rows, units, seed=1)
+    torches = [torch.nn.LSTM(width, units, batch_first=True).double() for _ in range(sets)]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for lstm in torches:
+            for p in lstm.parameters():
+                torch.nn.init.normal_(p)
+    expected = torch.stack([lstm(one.transpose(0, 1))[0].transpose(0, 1) for lstm, one in zip(torches, x, strict=True)])
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    leaves = [torch.stack([lstm.get_parameter(name).detach() for lstm in torches]).requires_grad_() for name in names]
+    w_ih, w_hh, b_ih, b_hh = map(_sigmoids_first, leaves)
+    states = _LSTM.apply(x, w_ih, w_hh, (b_ih + b_hh).unsqueeze(1))
+    torch.testing.assert_close(states, expected)
+
+    got_x, *got = torch.autograd.grad((states * seen).sum(), [x, *leaves])
+    (expected_x,) = torch.autograd.grad((expected * seen).sum(), x, retain_graph=True)
+    torch.testing.assert_close(got_x, expected_x)
+    (expected * seen).sum().backward()
+    for name, gradient in zip(names, got, strict=True):
+        of_torch = torch.stack([lstm.get_parameter(name).grad for lstm in torches])
+        torch.testing.assert_close(gradient, of_torch, msg=lambda text, n=name: f"{n}: {text}")
 
 
 # ------------------------------------------------------------------------------------------------ counts, seeds

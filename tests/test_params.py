@@ -8,7 +8,7 @@ import yaml
 
 from rdpd_nb import data, params
 from rdpd_nb.errors import UserError
-from rdpd_nb.paper import METHODS, SPECS
+from rdpd_nb.paper import METHODS, SPECS, Protocol
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 GOOD = {
@@ -20,14 +20,19 @@ GOOD = {
     "source": "simulated",
     "seeds": [0, 1],
     "epochs": 20,
+    "patience": 0,
     "device": "auto",
     "results": "results",
+    "switches": {},
 }
-FRACTIONS = {**GOOD, "fractions": [0.1, 0.5, 1.0]}
+FRACTIONS = {**GOOD, "fractions": [0.1, 0.5, 1.0], "fraction_of": "rich"}
 NOISE = {**GOOD, "amplitudes": [0.0, 0.5], "noise_kind": "normal"}
 TABLES = {
     "datasets": ["pamap2", "mimic3"],
-    **{name: GOOD[name] for name in ("profile", "source", "seeds", "epochs", "device", "results")},
+    **{
+        name: GOOD[name]
+        for name in ("profile", "source", "seeds", "epochs", "patience", "device", "results", "switches")
+    },
 }
 
 
@@ -55,6 +60,7 @@ def refusal(notebook, given):
         ("08_rich_data_size", FRACTIONS),
         ("09_noise_robustness", NOISE),
         ("10_tables_and_figures", TABLES),
+        ("11_paper_and_released_code", {**GOOD, "switches": {"attention_kl": "teacher_student"}}),
     ],
 )
 def test_good_parameters(notebook, given):
@@ -118,6 +124,8 @@ WRONG_VALUES = {
     "epochs": [0, -1, 2.0, "20", None, True, [20], float("inf")],
     "device": ["gpu", "cuda:", "cuda:x", "CPU", "", None, 0, ["cpu"], "cpu\n"],
     "results": ["", None, 1, ["results"]],
+    "patience": [-1, 1.5, True, "3", None],
+    "switches": [{"nonsense": "once"}, {"batch_order": "twice"}, {"batch_order": ["once"]}, [], None, "once"],
 }
 
 
@@ -391,10 +399,18 @@ def test_a_run_loads_its_own_view_or_another(simulated, monkeypatch):
     run = params.check("07_rdpd", {**GOOD, "dataset": "mimic3", "view": "bp", "scale": 0})
     assert run.load().channels == ("bp_systolic", "bp_diastolic")
     assert run.load("all").view == "all"
-    calls = []
-    monkeypatch.setattr(data, "load", lambda *arguments: calls.append(arguments))
-    params.check("07_rdpd", {**GOOD, "profile": "paper", "raw": "somewhere", "source": "real", "scale": 1}).load()
+    calls, windows = [], run.load()
+    monkeypatch.setattr(data, "load", lambda *arguments: calls.append(arguments) or windows)
+    real = {"profile": "paper", "raw": "somewhere", "source": "real", "scale": 1, "switches": {"batch_order": "once"}}
+    loaded = params.check("07_rdpd", {**GOOD, **real}).load()
     assert calls == [("pamap2", "wrist", "real", "somewhere", 1.0)]
+    assert loaded.protocol == Protocol(batch_order="once")
+
+
+@pytest.mark.parametrize("given", [{**GOOD, "dataset": "mimic3", "view": "bp"}, {**TABLES, "datasets": ["mimic3"]}])
+def test_credentialed_data_have_no_place_where_figures_are_committed(given):
+    notebook = "07_rdpd" if "view" in given else "10_tables_and_figures"
+    assert "MIMIC-III" in refusal(notebook, {**given, "profile": "real", "source": "real"})
 
 
 # ---------------------------------------------------------------------------------------------------- profiles

@@ -141,7 +141,7 @@ def test_root_outside_a_project_is_the_packages_own(tmp_path, monkeypatch):
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "demo" / "mimic3" / "bp" / "kd.json"
-    results.write_record(path, RECORD)
+    results.write_json(path, RECORD)
     assert results.read_record(path) == RECORD
     assert list(path.parent.iterdir()) == [path]
 
@@ -150,11 +150,11 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
 def test_a_record_with_nan_is_refused_and_the_old_one_kept(tmp_path, value):
     path = tmp_path / "kd.json"
     with pytest.raises(ValueError, match="not JSON compliant"):
-        results.write_record(path, {**RECORD, "seeds": value})
+        results.write_json(path, {**RECORD, "seeds": value})
     assert list(tmp_path.iterdir()) == []
-    results.write_record(path, RECORD)
+    results.write_json(path, RECORD)
     with pytest.raises(ValueError, match="not JSON compliant"):
-        results.write_record(path, {**RECORD, "seeds": value})
+        results.write_json(path, {**RECORD, "seeds": value})
     assert results.read_record(path) == RECORD and list(tmp_path.iterdir()) == [path]
 
 
@@ -220,8 +220,10 @@ def run(monkeypatch, tmp_path, simulated):
             "scale": 0.0,
             "seeds": [0, 1],
             "epochs": 2,
+            "patience": 0,
             "device": "cpu",
             "results": "results",
+            "switches": {},
         },
     )
 

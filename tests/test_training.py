@@ -1,89 +1,44 @@
 """Training of a stack against a plain PyTorch loop, the independence of its members, and the teacher's knowledge."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from made_up import (
+    BIT_EQUAL,
+    CLOSE_IN_DOUBLE,
+    make_knowledge,
+    make_windows,
+    mixed_members,
+    quietly,
+    same,
+    select,
+    student,
+    threads,
+)
 from safetensors.numpy import load_file, save_file
 
 from rdpd_nb import training
-from rdpd_nb.data.windows import Windows, fingerprint, split, standardise, standardiser
+from rdpd_nb.batches import epoch_order, noise_series
+from rdpd_nb.data.windows import Windows, split, standardise, standardiser
 from rdpd_nb.errors import UserError
 from rdpd_nb.evaluation import scores
 from rdpd_nb.models import RCNN, RCNNStack, mask_shapes
-from rdpd_nb.paper import SPECS, STUDENT_METHODS
+from rdpd_nb.paper import STUDENT_METHODS
 from rdpd_nb.training import (
     Fitted,
-    Knowledge,
     Member,
-    epoch_order,
     extract_knowledge,
     fit,
-    knowledge_fingerprint,
     load_knowledge,
     make_member,
-    noise_series,
     predict,
     save_knowledge,
 )
-
-# ---------------------------------------------------------------------------------------- made-up data and knowledge
-
-
-def select(windows: Windows, view: str) -> Windows:
-    """The same windows with the channels of a poorer view only, as `data.load` gives them."""
-    columns = list(windows.spec.views[view])
-    return replace(windows, view=view, series=np.ascontiguousarray(windows.series[:, columns]))
-
-
-def make_windows(dataset: str = "mimic3", n: int = 300, dtype: type = np.float32, seed: int = 0) -> Windows:
-    """View 'all' of n windows, one a subject. Each class has its own level in each channel, under noise."""
-    spec = SPECS[dataset]
-    rng = np.random.default_rng(seed)
-    label = rng.permutation(np.arange(n) % len(spec.classes))
-    levels = rng.normal(size=(len(spec.classes), 1, len(spec.channels)))
-    signal = levels[label] + rng.normal(size=(n, spec.length, len(spec.channels)))
-    series = (80 + 12 * signal).astype(dtype).reshape(-1, len(spec.channels))
-    start = np.arange(n) * spec.length
-    return Windows(
-        dataset=dataset,
-        source="simulated",
-        view="all",
-        series=series,
-        start=start,
-        label=label,
-        recording=np.arange(n),
-        recording_rows=np.stack([start, start + spec.length], 1),
-        recording_subject=np.arange(n),
-        recording_part=np.full(n, "", "U5"),
-        ledger=[],
-        statistics={},
-        fingerprint=fingerprint(dataset, series, label),
-    )
-
-
-def make_knowledge(windows: Windows, about: np.ndarray, seed: int = 0) -> Knowledge:
-    """What some teacher might say about the windows `about`."""
-    spec, rng = windows.spec, np.random.default_rng(seed)
-    return Knowledge(
-        window=about,
-        soft_labels=rng.dirichlet(np.ones(len(spec.classes)), len(about)).astype(np.float32),
-        attention=rng.dirichlet(np.ones(spec.segments), len(about)).astype(np.float32),
-        temperature=spec.temperature,
-        fingerprint=knowledge_fingerprint(windows, about),
-    )
-
-
-def student(windows: Windows, method: str = "rdpd", seed: int = 0, **options) -> Member:
-    """A member with made-up knowledge about all its training windows."""
-    parts = split(windows, seed)
-    return make_member(windows, parts, seed, method, make_knowledge(windows, parts.train, seed), **options)
-
-
-def quietly(members: list[Member], windows: Windows, epochs: int = 2) -> list[Fitted]:
-    return fit(members, windows, epochs, device="cpu", progress=lambda line: None)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -116,7 +71,10 @@ def poor_double(double) -> Windows:
 
 @pytest.fixture
 def stacks(monkeypatch) -> list[RCNNStack]:
-    """Every stack that is made during the test, each with what its training steps were given."""
+    """Every stack that is made during the test.
+
+    Each with what its training steps were given (weights, windows, masks), and the weights it was validated with last.
+    """
     made = []
 
     class Recorded(RCNNStack):
@@ -126,26 +84,15 @@ def stacks(monkeypatch) -> list[RCNNStack]:
             made.append(self)
 
         def forward(self, w, x, masks=None):
-            if masks is not None:
-                self.steps.append((self.flat.clone(), x, masks))
+            flat = torch.cat([weight.detach().flatten(1) for weight in w.values()], 1)
+            if masks is None:
+                self.last = flat
+            else:
+                self.steps.append((flat, x, masks))
             return super().forward(w, x, masks)
 
     monkeypatch.setattr(training, "RCNNStack", Recorded)
     return made
-
-
-def same(a: Fitted, b: Fitted, **tolerance) -> None:
-    """Two fitted members have the same weights, best epoch and history."""
-    assert a.best_epoch == b.best_epoch
-    torch.testing.assert_close(dict(a.model.named_parameters()), dict(b.model.named_parameters()), **tolerance)
-    for name in a.history:
-        np.testing.assert_allclose(
-            a.history[name], b.history[name], rtol=tolerance.get("rtol", 1e-7), atol=tolerance.get("atol", 0)
-        )
-
-
-BIT_EQUAL = {"rtol": 0, "atol": 0}
-CLOSE_IN_DOUBLE = {"rtol": 1e-9, "atol": 1e-9}
 
 
 # ------------------------------------------------------------------------------- (a) against a plain PyTorch loop
@@ -218,7 +165,7 @@ def check_against_plain_loop(member: Member, windows: Windows, stacks: list, tol
     assert len(stack.steps) == 2 * -(-len(member.train) // 128)
     masks = [[mask[0] for mask in after_each_convolution] for _, _, after_each_convolution in stack.steps]
     model, history = plain_loop(member, windows, 2, masks)
-    weights = stack[0]  # after the last epoch, whichever was kept
+    weights = stack.member(0, stack.last[0])  # after the last epoch, whichever was kept
     start = RCNN(windows.spec, windows.view, seed=member.seed)
     for name in stack.names:
         if name == "combine" and not {"combined"} & set(member.terms):
@@ -275,9 +222,9 @@ def test_masks_are_fair_coins_that_differ_by_step_epoch_and_seed(poor, stacks):
     drawn = []
     for masks in steps:
         for mask, shape in zip(masks, shapes, strict=True):
-            assert mask.shape == (2, 128, *shape)
-            assert set(mask.unique().tolist()) == {0, 1}
-            drawn += list(mask.float())
+            assert [one.shape for one in mask] == [(128, *shape)] * 2
+            drawn += [one.float() for one in mask]
+            assert all(set(one.unique().tolist()) == {0, 1} for one in mask)
     for i, mask in enumerate(drawn):
         assert mask.mean().item() == pytest.approx(0.5, abs=0.01)
         for other in drawn[:i]:
@@ -331,6 +278,150 @@ def test_a_members_validation_is_the_same_whatever_the_validation_set_sizes_besi
         same(fitted, quietly([member], poor_double)[0], **CLOSE_IN_DOUBLE)
 
 
+@pytest.fixture
+def shares(monkeypatch) -> list[list[int]]:
+    """How many members each share has, at every dealing out."""
+    dealt, share_out = [], training._share_out
+
+    def recorded(*arguments):
+        state, made = share_out(*arguments)
+        dealt.append([len(share) for share in made])
+        return state, made
+
+    monkeypatch.setattr(training, "_share_out", recorded)
+    return dealt
+
+
+@pytest.mark.parametrize(
+    ("count", "room", "dealt"),
+    [(1, None, [10]), (2, None, [5, 5]), (1, 3, [3, 3, 2, 2]), (2, 1, [1] * 10), (16, None, [1] * 10)],
+    ids=["one thread", "two threads", "small shares", "a share a member", "more threads than members"],
+)
+def test_a_member_becomes_the_same_however_members_are_shared_out(count, room, dealt, poor_double, shares, monkeypatch):
+    members = mixed_members(poor_double)
+    if room:
+        course = training._Course(members, poor_double, torch.device("cpu"), 0)
+        monkeypatch.setitem(training.SHARE_BYTES, "cpu", room * training._bytes_of_a_member(course))
+    with threads(count):
+        together = quietly(members, poor_double)
+        backwards = quietly(members[::-1], poor_double)[::-1]
+    assert shares == [dealt, dealt]
+    for member, a, b in zip(members, together, backwards, strict=True):
+        assert a.member is b.member is member
+        (alone,) = quietly([member], poor_double)
+        same(a, alone, **CLOSE_IN_DOUBLE)
+        same(b, alone, **CLOSE_IN_DOUBLE)
+
+
+def test_room_for_not_even_one_member_still_trains_them_one_by_one(poor, shares, monkeypatch):
+    monkeypatch.setitem(training.SHARE_BYTES, "cpu", 1)
+    quietly([student(poor, "direct", seed) for seed in (0, 1)], poor, epochs=1)
+    assert shares == [[1, 1]]
+
+
+def test_the_same_call_twice_gives_the_same_bits_with_two_threads(poor):
+    members = mixed_members(poor)
+    with threads(2):
+        for a, b in zip(quietly(members, poor, 4), quietly(members, poor, 4), strict=True):
+            same(a, b, **BIT_EQUAL)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_pytorchs_number_of_threads_is_the_same_after_training_and_after_a_failure(count, poor):
+    good, bad = student(poor, "direct"), student(poor, "direct", noise=3e38)
+    with threads(count), ThreadPoolExecutor(1) as pool:
+        quietly([good, good], poor, epochs=1)
+        assert torch.get_num_threads() == count
+        with pytest.raises(UserError):
+            quietly([good, bad], poor, epochs=1)
+        assert torch.get_num_threads() == count
+        assert pool.submit(torch.get_num_threads).result() == count  # a thread that is new takes it up too
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["first share", "second share"])
+def test_an_error_in_one_thread_stops_the_others_and_comes_out_once(place, poor):
+    members = [student(poor, "direct", seed=seed) for seed in (0, 1)]
+    members[place] = replace(members[place], noise=3e38)
+    errors = []
+
+    def train() -> None:
+        try:
+            with threads(2):
+                quietly(members, poor, epochs=3)
+        except UserError as error:
+            errors.append(str(error))
+
+    apart = threading.Thread(target=train, daemon=True)  # so that a fit that hangs fails the test alone
+    apart.start()
+    apart.join(60)
+    assert not apart.is_alive()
+    assert len(errors) == 1
+    assert "diverged in epoch 1" in errors[0]
+
+
+# ------------------------------------------------------------------------------------------- stopping by patience
+
+
+def by_hand(fitted: Fitted, patience: int) -> tuple[int, int]:
+    """Best epoch and last epoch (from 1) that a full history gives under patience."""
+    by_loss = fitted.selected_by == "validation loss"
+    curve = [-loss for loss in fitted.history["validation_loss"]] if by_loss else fitted.history["validation_roc_auc"]
+    best, best_epoch = -np.inf, 0
+    for epoch, score in enumerate(curve, 1):
+        if score > best:
+            best, best_epoch = score, epoch
+        if epoch - best_epoch >= patience:
+            return best_epoch, epoch
+    return best_epoch, len(curve)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_who_stops_by_patience_keeps_its_best_and_leaves_its_neighbours_alone(count, poor_double, shares):
+    members, epochs, patience = mixed_members(poor_double), 22, 2
+    full = quietly(members, poor_double, epochs)
+    shares.clear()
+    with threads(count):
+        early = quietly(members, poor_double, epochs, patience=patience)
+    dealt, ends = list(shares), []
+    for member, whole, part in zip(members, full, early, strict=True):
+        best, end = by_hand(whole, patience)
+        ends.append(end)
+        assert part.best_epoch == best
+        for name, curve in whole.history.items():
+            assert len(part.history[name]) == end
+            np.testing.assert_allclose(part.history[name], curve[:end], rtol=1e-9)
+        # Without patience, up to that epoch: keeps the best of the same epochs.
+        same(part, whole if end == epochs else quietly([member], poor_double, end)[0], **CLOSE_IN_DOUBLE)
+    assert sum(end < epochs for end in ends) >= 5  # so many have stopped ...
+    assert max(ends) == epochs  # ... while others went on ...
+    assert len(dealt) > 1 and sum(dealt[-1]) < len(members)  # ... after the ranks were closed
+    assert len(set(ends)) > 3
+
+
+def test_training_ends_when_all_have_stopped(poor, monkeypatch):
+    monkeypatch.setattr(training, "QUIET_SECONDS", -1)  # a line an epoch
+    lines = []
+    fitted = quietly(mixed_members(poor), poor, 200, patience=1, progress=lines.append)
+    last = max(len(f.history["train_loss"]) for f in fitted)
+    assert last < 100
+    assert len([line for line in lines if line.startswith("epoch")]) == last
+    assert lines[-1].endswith(f"the last stopped after epoch {last}")
+    assert all(len(f.history["train_loss"]) == f.best_epoch + 1 for f in fitted)
+
+
+def test_progress_gives_the_mean_score_of_the_members_that_still_train(poor, monkeypatch):
+    """Of those that trained last, where none does any longer."""
+    monkeypatch.setattr(training, "QUIET_SECONDS", -1)
+    lines = []
+    members = mixed_members(poor)[:-1]  # without the one whose score is not an ROC-AUC
+    curves = [f.history["validation_roc_auc"] for f in quietly(members, poor, 200, patience=2, progress=lines.append)]
+    for epoch, line in enumerate(lines[:-1], 1):
+        training_on = [curve[epoch - 1] for curve in curves if len(curve) > epoch]
+        there = training_on or [curve[epoch - 1] for curve in curves if len(curve) == epoch]
+        shown = float(line.split("validation ROC-AUC")[1].split()[0])
+        assert shown == pytest.approx(np.mean(there), abs=0.0006), line
+
+
 # ---------------------------------------------------------------------------------------- (c) common random numbers
 
 
@@ -343,9 +434,10 @@ def test_all_methods_of_a_seed_share_initial_weights_batches_and_masks(poor, sta
     assert (flat[0] != flat[1]).any()
     for _, x, masks in stack.steps:
         for by_member in (x, *masks):
-            by_seed = by_member.view(2, len(STUDENT_METHODS), *by_member.shape[1:])
-            assert (by_seed == by_seed[:, :1]).all()
-            assert (by_seed[0] != by_seed[1]).any()
+            one_seed, other = by_member[: len(STUDENT_METHODS)], by_member[len(STUDENT_METHODS) :]
+            for of_a_seed in (one_seed, other):
+                assert all(tensor is of_a_seed[0] for tensor in of_a_seed)  # made once, not only equal
+            assert (one_seed[0] != other[0]).any()
 
 
 def test_methods_of_a_seed_share_them_in_runs_of_their_own_too(poor, stacks):
@@ -354,8 +446,8 @@ def test_methods_of_a_seed_share_them_in_runs_of_their_own_too(poor, stacks):
     direct, rdpd = stacks
     assert torch.equal(direct.steps[0][0], rdpd.steps[0][0])
     for (_, x, masks), (_, other_x, other_masks) in zip(direct.steps, rdpd.steps, strict=True):
-        assert torch.equal(x, other_x)
-        assert all(map(torch.equal, masks, other_masks))
+        assert torch.equal(x[0], other_x[0])
+        assert all(torch.equal(mask[0], other[0]) for mask, other in zip(masks, other_masks, strict=True))
 
 
 # ------------------------------------------------------------------------------------------------- (d) knowledge
@@ -380,7 +472,7 @@ def test_knowledge_is_the_kept_teachers_soft_labels_and_attention_in_evaluation_
     rich = make_windows()
     parts = split(rich, 0)
     (teacher,) = quietly([make_member(rich, parts, 0, "teacher")], rich)
-    knowledge = extract_knowledge(teacher.model, rich, teacher.member, parts.train, "cpu")
+    (knowledge,) = extract_knowledge([teacher], rich, "cpu")
     x = torch.from_numpy(standardise(rich[parts.train], teacher.member.mean, teacher.member.std))
     with torch.no_grad():
         log_a, logits = teacher.model.eval()(x)
@@ -557,7 +649,8 @@ def test_noise_of_amplitude_zero_is_no_noise(kind, poor):
 
 
 def test_uniform_noise_fills_minus_one_to_one_and_normal_noise_has_deviation_one():
-    uniform, normal = (noise_series((50_000, 2), 3, kind) for kind in ("uniform", "normal"))
+    windows = replace(select(make_windows(), "bp"), series=np.zeros((50_000, 2), np.float32))
+    uniform, normal = (noise_series(windows, 3, kind) for kind in ("uniform", "normal"))
     assert uniform.abs().max() <= 1
     assert (uniform.min(), uniform.max()) == (pytest.approx(-1, abs=1e-3), pytest.approx(1, abs=1e-3))
     assert uniform.std().item() == pytest.approx(3**-0.5, abs=0.01)
@@ -568,8 +661,18 @@ def test_uniform_noise_fills_minus_one_to_one_and_normal_noise_has_deviation_one
 
 
 def test_noise_is_drawn_by_seed():
-    assert torch.equal(noise_series((10, 2), 3, "normal"), noise_series((10, 2), 3, "normal"))
-    assert not torch.equal(noise_series((10, 2), 3, "normal"), noise_series((10, 2), 4, "normal"))
+    windows = make_windows()
+    first, again, other = (noise_series(windows, seed, "normal") for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert (first - other).abs().mean(0).min() > 1  # of two independent normals: 1.13
+
+
+def test_a_channel_has_the_same_noise_in_every_view_and_each_its_own():
+    rich = make_windows()
+    noise = noise_series(rich, 3, "normal")
+    for view, channels in rich.spec.views.items():
+        assert torch.equal(noise_series(select(rich, view), 3, "normal"), noise[:, list(channels)])
+    assert (noise.T.corrcoef() - torch.eye(noise.shape[1])).abs().max() < 0.1
 
 
 @pytest.mark.parametrize("kind", ["normal", "uniform"])
@@ -577,13 +680,14 @@ def test_noise_is_added_to_standardised_values_in_training_and_prediction(kind, 
     """Levels of one seed share one draw: x' = x + amplitude * noise."""
     members = [student(poor, "direct", noise=amplitude, noise_kind=kind) for amplitude in (0.0, 0.5, 2.0)]
     fitted = quietly(members, poor, epochs=1)
-    noise = noise_series(poor.series.shape, 0, kind).numpy()
+    noise = noise_series(poor, 0, kind).numpy()
     batch = epoch_order(members[0].train, 0, 0)[:128]
     rows = poor.start[batch][:, None] + np.arange(poor.spec.length)
     clean = standardise(poor[batch], members[0].mean, members[0].std)
     _, x, _ = stacks[0].steps[0]
     for e, member in enumerate(members):
-        np.testing.assert_allclose(x[e], clean + member.noise * noise[rows], rtol=0, atol=1e-5)
+        got = x[e].flatten(1, 2)  # (B, l, D): every sample of a segment is read here
+        np.testing.assert_allclose(got, clean + member.noise * noise[rows], rtol=0, atol=1e-5)
 
     test = split(poor, 0).test
     got = predict(fitted, poor, [test] * 3, "cpu")
@@ -597,7 +701,7 @@ def test_noise_is_added_to_standardised_values_in_training_and_prediction(kind, 
 
 def test_an_unknown_kind_of_noise_is_refused(poor):
     with pytest.raises(UserError, match="'pink' is unknown; use 'normal' or 'uniform'"):
-        noise_series((5, 1), 0, "pink")
+        noise_series(poor, 0, "pink")
     with pytest.raises(UserError, match="'pink' is unknown"):
         quietly([student(poor, noise=0.5, noise_kind="pink")], poor)
 
@@ -674,10 +778,10 @@ def test_inputs_of_training_are_what_standardise_gives(poor, stacks):
     quietly([member], missing, epochs=1)
     batch = epoch_order(member.train, 0, 0)[:128]
     _, x, _ = stacks[0].steps[0]
-    expected = standardise(missing[batch], member.mean, member.std)
-    np.testing.assert_allclose(x[0], expected, rtol=0, atol=1e-5)
+    expected, got = standardise(missing[batch], member.mean, member.std), x[0].flatten(1, 2).numpy()
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
     assert (expected == 0).any()
-    assert (x[0].numpy() == 0)[np.isnan(missing[batch])].all()
+    assert (got == 0)[np.isnan(missing[batch])].all()
 
 
 # ---------------------------------------------------------------------------------------- prediction, the device

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import UserError
-from ..paper import SPECS, Spec
+from ..paper import PAPER, Protocol, Spec
 
 
 @dataclass
@@ -60,10 +60,11 @@ class Windows:
     statistics: dict[str, int | None]  # subjects, classes, attributes, total_length as Table 1 counts them
     fingerprint: str  # of the full data set, the same for every view
     subjects_are_blocks: bool = False
+    protocol: Protocol = PAPER
 
     @property
     def spec(self) -> Spec:
-        return SPECS[self.dataset]
+        return self.protocol.spec(self.dataset)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -133,8 +134,8 @@ def split(windows: Windows, seed: int) -> Split:
         validation, test = np.array(spec.validation_subjects), np.array(spec.test_subjects)
     elif spec.split == "random":
         shuffled = rng.permutation(subjects)
-        tenth = max(1, round(len(subjects) / 10))
-        validation, test = shuffled[:tenth], shuffled[tenth : 2 * tenth]
+        share = max(1, round(len(subjects) * spec.held_out))
+        validation, test = shuffled[:share], shuffled[share : 2 * share]
     else:
         test = np.unique(windows.recording_subject[windows.recording_part == "test"])
         rest = np.setdiff1d(subjects, test)

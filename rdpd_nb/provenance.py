@@ -1,0 +1,81 @@
+"""figures/<profile>/manifest.json: which records, and so which executed notebooks, each table and figure came from."""
+
+import re
+from pathlib import Path
+
+from .paper import METHODS, SPECS
+from .params import Run
+from .results import read_record, write_json
+
+# What follows the data set (and view) in a figure's name -> the record of the notebook that draws it.
+OF_A_DATA_SET = {
+    "raw_signals": "preprocessing",
+    "split": "preprocessing",
+    "teacher_confusion": "teacher",
+    "teacher_attention": "teacher",
+}
+OF_A_VIEW = {"soft_labels": "kd", "combined_loss": "rdpd_r1", "attention": "rdpd_r2"}
+SWEEPS = {
+    "figure2": "rich_data_size",
+    "figure3": "noise_robustness",
+    "presets": "presets",
+    "causes": "presets",
+}
+WHAT = ("notebook", "parameters", "git_commit", "fingerprint", "versions", "device", "seconds")
+
+
+def sources(stem: str) -> list[str]:
+    """Records (as '<data set>/<view>/<name>') that a table or figure may come from, by its name without ending.
+
+    Table 5 comes from the code alone: no record. Raises KeyError for a name that no notebook writes.
+    """
+    stem = stem.removesuffix("_paired").removesuffix("_latency")
+    if stem == "table1":
+        return [f"{dataset}/all/preprocessing" for dataset in SPECS]
+    if stem == "table5":
+        return []
+    for dataset, spec in SPECS.items():
+        scores = {view: [f"{dataset}/{view}/{method}" for method in METHODS] for view in spec.views}
+        if stem in (spec.table_file, f"{dataset}_scores"):
+            return sum(scores.values(), [])
+        for name, record in OF_A_DATA_SET.items():
+            if stem == f"{dataset}_{name}":
+                return [f"{dataset}/all/{record}"]
+        for name, record in SWEEPS.items():
+            if stem == f"{name}_{dataset}":
+                return [f"{dataset}/{view}/{record}" for view in spec.poor_views]
+        for view in spec.poor_views:
+            if stem == f"{dataset}_{view}_scores":
+                return [*scores["all"], *scores[view]]
+            for name, record in OF_A_VIEW.items():
+                if stem == f"{dataset}_{view}_{name}":
+                    return [f"{dataset}/{view}/{record}"]
+            for name, record in SWEEPS.items():
+                if stem == f"{name}_{dataset}_{view}":
+                    return [f"{dataset}/{view}/{record}"]
+    raise KeyError(stem)
+
+
+def manifest(run: Run) -> dict:
+    """Tables and figures of a profile with their records; for each record its notebook, parameters, commit, data
+    fingerprint, versions, device and seconds. Paths count from the results folder of the profile."""
+    made: dict[str, dict[str, list[str]]] = {"tables": {}, "figures": {}}
+    records = {}
+    for path in sorted(p for p in run.figures_folder.glob("*") if p.suffix in (".csv", ".md", ".tex", ".png")):
+        there = []
+        for name in sources(path.stem):
+            file = Path(f"{run.results_root / name}.json")
+            if file.is_file():
+                record = read_record(file)
+                there.append(f"{name}.json")
+                executed = f"{name}.ipynb" if file.with_suffix(".ipynb").is_file() else None
+                records[f"{name}.json"] = {"executed_notebook": executed, **{key: record.get(key) for key in WHAT}}
+        made["tables" if re.match("table", path.name) else "figures"][path.name] = there
+    return {"profile": run.profile, "source": run.source, **made, "records": dict(sorted(records.items()))}
+
+
+def write_manifest(run: Run) -> Path:
+    """Write the manifest beside the tables and figures; return its path."""
+    path = run.figures_folder / "manifest.json"
+    write_json(path, manifest(run))
+    return path

@@ -1,0 +1,116 @@
+"""Made-up windows, knowledge and members, as small as training can go, and what compares its results."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from rdpd_nb.data.windows import Windows, fingerprint, split
+from rdpd_nb.paper import SPECS
+from rdpd_nb.training import Fitted, Knowledge, Member, fit, knowledge_fingerprint, make_member
+
+
+def select(windows: Windows, view: str) -> Windows:
+    """The same windows with the channels of a poorer view only, as `data.load` gives them."""
+    columns = list(windows.spec.views[view])
+    return replace(windows, view=view, series=np.ascontiguousarray(windows.series[:, columns]))
+
+
+def make_windows(dataset: str = "mimic3", n: int = 300, dtype: type = np.float32, seed: int = 0) -> Windows:
+    """View 'all' of n windows, one a subject. Each class has its own level in each channel, under noise."""
+    spec = SPECS[dataset]
+    rng = np.random.default_rng(seed)
+    label = rng.permutation(np.arange(n) % len(spec.classes))
+    levels = rng.normal(size=(len(spec.classes), 1, len(spec.channels)))
+    signal = levels[label] + rng.normal(size=(n, spec.length, len(spec.channels)))
+    series = (80 + 12 * signal).astype(dtype).reshape(-1, len(spec.channels))
+    start = np.arange(n) * spec.length
+    return Windows(
+        dataset=dataset,
+        source="simulated",
+        view="all",
+        series=series,
+        start=start,
+        label=label,
+        recording=np.arange(n),
+        recording_rows=np.stack([start, start + spec.length], 1),
+        recording_subject=np.arange(n),
+        recording_part=np.full(n, "", "U5"),
+        ledger=[],
+        statistics={},
+        fingerprint=fingerprint(dataset, series, label),
+    )
+
+
+def make_knowledge(windows: Windows, about: np.ndarray, seed: int = 0) -> Knowledge:
+    """What some teacher might say about the windows `about`."""
+    spec, rng = windows.spec, np.random.default_rng(seed)
+    return Knowledge(
+        window=about,
+        soft_labels=rng.dirichlet(np.ones(len(spec.classes)), len(about)).astype(np.float32),
+        attention=rng.dirichlet(np.ones(spec.segments), len(about)).astype(np.float32),
+        temperature=spec.temperature,
+        fingerprint=knowledge_fingerprint(windows, about),
+    )
+
+
+def student(windows: Windows, method: str = "rdpd", seed: int = 0, **options) -> Member:
+    """A member with made-up knowledge about all its training windows."""
+    parts = split(windows, seed)
+    return make_member(windows, parts, seed, method, make_knowledge(windows, parts.train, seed), **options)
+
+
+def mixed_members(windows: Windows) -> list[Member]:
+    """Ten members of three seeds: all student methods, noise, one to two steps an epoch, validation by loss."""
+    tasks = [(1, "rdpd"), (0, "direct"), (2, "kd"), (1, "direct"), (0, "rdpd_r1"), (2, "rdpd_r2"), (1, "kd")]
+    members = [student(windows, method, seed) for seed, method in tasks]
+    few = {seed: split(windows, seed).train[:100] for seed in (0, 2)}
+    members.insert(1, student(windows, "direct", 0, train=few[0]))
+    members.insert(4, student(windows, "rdpd", 2, train=few[2], noise=0.5))
+    one_class = replace(student(windows, "direct", 1), validation=np.flatnonzero(windows.label == 2)[:20])
+    return [*members, one_class]
+
+
+def quietly(members: list[Member], windows: Windows, epochs: int = 2, **options) -> list[Fitted]:
+    return fit(members, windows, epochs, **{"device": "cpu", "progress": lambda line: None, **options})
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """That many threads for PyTorch, and the number there was afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Killed(BaseException):
+    """What ends a training in the middle."""
+
+
+def kill_after(epoch: int) -> Callable[[str], None]:
+    """Progress that kills at the line of that epoch; with `training.QUIET_SECONDS` of -1 every epoch has one."""
+
+    def progress(line: str) -> None:
+        if line.startswith(f"epoch {epoch:3d} of"):
+            raise Killed
+
+    return progress
+
+
+def same(a: Fitted, b: Fitted, **tolerance) -> None:
+    """Two fitted members have the same weights, best epoch and history."""
+    assert a.best_epoch == b.best_epoch
+    torch.testing.assert_close(dict(a.model.named_parameters()), dict(b.model.named_parameters()), **tolerance)
+    for name in a.history:
+        np.testing.assert_allclose(
+            a.history[name], b.history[name], rtol=tolerance.get("rtol", 1e-7), atol=tolerance.get("atol", 0)
+        )
+
+
+BIT_EQUAL = {"rtol": 0, "atol": 0}
+CLOSE_IN_DOUBLE = {"rtol": 1e-9, "atol": 1e-9}
