@@ -14,7 +14,7 @@ DEVICE ?=
 RESULTS ?=
 CORES ?=
 
-.PHONY: help setup reproduce test lab data notebooks bench lint
+.PHONY: help setup reproduce site test lab data notebooks bench lint
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -36,6 +36,9 @@ reproduce: setup  ## run the paper's pipeline; PROFILE, DATASETS, SOURCE, RAW, S
 		--raw "$(RAW)" --seeds "$(SEEDS)" --epochs "$(EPOCHS)" --scale "$(SCALE)" --device "$(DEVICE)" \
 		--results "$(RESULTS)" --cores "$(CORES)"
 
+site: setup  ## the profile's executed notebooks, tables and figures as a web site in build/site; PROFILE, RESULTS
+	@$(BIN)/python -m rdpd_nb.site --profile "$(PROFILE)" --results "$(RESULTS)"
+
 test: setup  ## unit tests, the workflow on a tiny profile, and nbval on all notebooks
 	@$(BIN)/python -m pytest -q
 
@@ -49,8 +52,8 @@ notebooks: setup  ## execute the committed notebooks in place, with their defaul
 	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace notebooks/*.ipynb
 	@$(BIN)/nbstripout --keep-output --keep-count --extra-keys "metadata.language_info cell.metadata.execution" notebooks/*.ipynb
 
-bench: setup  ## time training against a plain PyTorch loop; writes benchmarks/results.json
-	@$(BIN)/python benchmarks/training.py
+bench: setup  ## time training and reading (about 8 min); writes benchmarks/results.json and .png; FULL=1: PAMAP2 at 1.3 GB too
+	@$(BIN)/python benchmarks/run.py $(if $(FULL),--full)
 
 lint: setup  ## ruff, for code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

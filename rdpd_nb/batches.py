@@ -48,9 +48,7 @@ def noise_series(windows: Windows, seed: int, kind: str) -> Tensor:
         raise UserError(f"noise kind '{kind}' is unknown; use 'normal' or 'uniform'.")
     series = torch.empty(windows.series.shape)
     for column, channel in enumerate(windows.spec.views[windows.view]):
-        generator = torch.Generator().manual_seed(
-            (seed << 16) + channel + 1_000_003
-        )  # no batch's or mask's
+        generator = torch.Generator().manual_seed((seed << 16) + channel + 1_000_003)  # no batch's or mask's
         series[:, column] = draws[kind](len(series), generator=generator)
     return series
 

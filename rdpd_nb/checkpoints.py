@@ -28,12 +28,12 @@ def code_mark() -> str:
 class Checkpoints:
     """The checkpoint of one training: `key` says everything it depends on, so that no other takes it up.
 
-    A folder of None writes and finds nothing.
+    A folder of None writes and finds nothing. With `keep` the state after the last epoch is always written.
     """
 
-    def __init__(self, folder: Path | None, key: str, progress: Callable[[str], None]):
+    def __init__(self, folder: Path | None, key: str, progress: Callable[[str], None], keep: bool = False):
         self.path = folder / f"{key}.safetensors" if folder else None
-        self.progress = progress
+        self.progress, self.keep = progress, keep
         self.written = time.monotonic()
 
     def read(self) -> tuple[int, dict[str, Tensor]] | None:
@@ -48,11 +48,13 @@ class Checkpoints:
             return None
 
     def write(self, epochs: int, state: dict[str, Tensor], last: bool = False) -> None:
-        """Write the state after `epochs` epochs, if the last time is `SECONDS` ago or this is the `last` epoch.
+        """Write the state after `epochs` epochs, if the last time is `SECONDS` ago or these are the `last` ones.
 
         Training goes on where the disk is full: a checkpoint is a help, not a result.
         """
-        if not self.path or (time.monotonic() - self.written < SECONDS and not (last and self.path.exists())):
+        if not self.path or (
+            time.monotonic() - self.written < SECONDS and not (last and (self.keep or self.path.exists()))
+        ):
             return
         try:
             with replace_file(self.path) as path:

@@ -131,6 +131,11 @@ class Run:
         return self.path(f"{self.notebook}.checkpoints")
 
     @property
+    def teachers(self) -> Path:
+        """Where 08_rich_data_size keeps its teachers, which are the same for every poor view."""
+        return self.path("rich_data_size.teachers", "all")
+
+    @property
     def knowledge_path(self) -> Path:
         """What the teacher of this data set handed over."""
         return self.path("teacher.knowledge.safetensors", "all")

@@ -74,8 +74,8 @@ def manifest(run: Run) -> dict:
     return {"profile": run.profile, "source": run.source, **made, "records": dict(sorted(records.items()))}
 
 
-def write_manifest(run: Run) -> Path:
-    """Write the manifest beside the tables and figures; return its path."""
-    path = run.figures_folder / "manifest.json"
-    write_json(path, manifest(run))
-    return path
+def write_manifest(run: Run) -> dict:
+    """Write the manifest beside the tables and figures, and return it."""
+    made = manifest(run)
+    write_json(run.figures_folder / "manifest.json", made)
+    return made

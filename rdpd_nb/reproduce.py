@@ -85,9 +85,10 @@ def plan(settings: dict[str, Any]) -> list[Job]:
             for method in STUDENT_METHODS:
                 name, notebook = f"{dataset}/{view}/{method}", METHODS[method].notebook
                 add(name, notebook, {**one, "view": view}, after=(teacher,), makes=trained)
+        first = None
         for view in sweeps["views"].get(dataset, []):
             for name, figure, notebook, after, own in (
-                ("rich_data_size", "figure2", "08_rich_data_size", read, ("fractions", "fraction_of")),
+                ("rich_data_size", "figure2", "08_rich_data_size", first or read, ("fractions", "fraction_of")),
                 ("noise_robustness", "figure3", "09_noise_robustness", teacher, ("amplitudes", "noise_kind")),
             ):
                 extra = {
@@ -97,12 +98,18 @@ def plan(settings: dict[str, Any]) -> list[Job]:
                     **{k: sweeps[k] for k in own},
                 }
                 files = tuple(f"{figure}_{dataset}_{view}.{ending}" for ending in ("png", "csv"))
-                add(f"{dataset}/{view}/{name}", notebook, extra, after=(after,), figures=files)
+                job = add(f"{dataset}/{view}/{name}", notebook, extra, after=(after,), figures=files)
+                if name == "rich_data_size":
+                    first = first or job  # whose teachers the other views take over
         for view in sweeps["presets"].get(dataset, []):
             files = tuple(f"{f}_{dataset}_{view}.{ending}" for f in ("presets", "causes") for ending in ("png", "csv"))
             extra = {**one, "view": view}
             add(f"{dataset}/{view}/presets", "11_paper_and_released_code", extra, after=(read,), figures=files)
-    tables = ("table1", "table5", *(SPECS[d].table_file for d in settings["datasets"]))
+    scores = [SPECS[d].table_file for d in settings["datasets"]]
+    tables = ["table1", "table5", *scores, *(f"{table}_paired" for table in scores)]
+    swept = [
+        f"{figure}_{d}" for d in settings["datasets"] if sweeps["views"].get(d) for figure in ("figure2", "figure3")
+    ]
     add(
         "tables",
         "10_tables_and_figures",
@@ -112,6 +119,8 @@ def plan(settings: dict[str, Any]) -> list[Job]:
         figures=(
             *(f"{table}.{ending}" for table in tables for ending in ("csv", "md", "tex")),
             *(f"{dataset}_scores.{ending}" for dataset in settings["datasets"] for ending in ("png", "csv")),
+            *(f"{name}.{ending}" for name in swept for ending in ("png", "csv")),
+            "manifest.json",
         ),
     )
     return jobs

@@ -155,7 +155,9 @@ def read_records(run: Run, methods: tuple[str, ...] | list[str], view: str, data
     """
     paths = {method: run.record_path(method, view, dataset) for method in methods}
     records = {method: read_record(path) for method, path in paths.items() if path.is_file()}
-    same = [name for name in ("source", "seeds", "epochs", "patience", "scale", "raw", "switches") if name in run.parameters]
+    same = [
+        name for name in ("source", "seeds", "epochs", "patience", "scale", "raw", "switches") if name in run.parameters
+    ]
     for method, record in records.items():
         if method in METHODS and "seeds" not in record:
             raise UserError(f"{paths[method]} is not a record of scores; delete it and run its notebook again.")

@@ -240,17 +240,19 @@ def fit(
     patience: int = 0,
     checkpoints: Path | None = None,
     progress: Callable[[str], None] = print,
+    keep: bool = False,
 ) -> list[Fitted]:
     """Train all members at once, each as if alone; return them in the order given, each with its best epoch's model.
 
     Every epoch each member sees its training windows once in batches of 128, and is scored on its validation
     windows; the weights with the best validation ROC-AUC are kept. A member whose score has not risen for `patience`
     epochs stops (0: never). `checkpoints` is a folder where the state is kept every so often: the same training,
-    started again after it was killed, goes on from there to the same result.
+    started again after it was killed, goes on from there to the same result. With `keep` the end is kept there too, for
+    another notebook that needs the very same models.
     """
     _keep_freed_memory()
     course = _Course(members, windows, resolve_device(device), patience)
-    saved = Checkpoints(checkpoints, course.key(epochs), progress)
+    saved = Checkpoints(checkpoints, course.key(epochs), progress, keep)
     done, state = saved.read() or (0, course.start(epochs))
     if done:
         progress(f"going on after epoch {done} of {epochs}, from {saved.path}")
@@ -267,7 +269,7 @@ def fit(
                     state, shares = _share_out(course, state, stop)
                 each(lambda share, epoch=done: share.epoch(epoch), shares)
                 done += 1
-                saved.write(done, state, last=done == epochs)
+                saved.write(done, state, last=done == epochs or bool(state["stopped"].all()))
                 due = done in (1, epochs) or done % max(1, epochs // 5) == 0
                 if due or time.perf_counter() - said > QUIET_SECONDS:
                     said = time.perf_counter()
