@@ -1,4 +1,7 @@
-"""figures/<profile>/manifest.json: which records, and so which executed notebooks, each table and figure came from."""
+"""figures/<profile>/manifest.json: which records, and so which executed notebooks, each table and figure came from.
+
+The records themselves are copied beside it, so that the tables can be rebuilt where results/ is not.
+"""
 
 import re
 from pathlib import Path
@@ -75,7 +78,13 @@ def manifest(run: Run) -> dict:
 
 
 def write_manifest(run: Run) -> dict:
-    """Write the manifest beside the tables and figures, and return it."""
+    """Write the manifest and copies of its records beside the tables and figures; return the manifest."""
     made = manifest(run)
+    copies = run.figures_folder / "records"
+    for old in copies.rglob("*.json"):
+        if str(old.relative_to(copies)) not in made["records"]:
+            old.unlink()
+    for name in made["records"]:
+        write_json(copies / name, read_record(run.results_root / name))
     write_json(run.figures_folder / "manifest.json", made)
     return made

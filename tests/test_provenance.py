@@ -1,14 +1,17 @@
 """The manifest names, for every table and figure, records that exist."""
 
 import json
+import shutil
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 
-from rdpd_nb import params, provenance
+from rdpd_nb import params, provenance, report
 from rdpd_nb.paper import METHODS, SPECS
 
 ROOT = Path(__file__).resolve().parents[1]
+COMMITTED = ("demo", "real")
 RECORD = {
     "notebook": "03_direct", "dataset": "uci_har", "view": "gyro", "source": "simulated", "profile": "mine",
     "parameters": {"seeds": [0]}, "fingerprint": "abc", "versions": {"torch": "2"}, "git_commit": "1234",
@@ -26,7 +29,8 @@ def run(tmp_path):
 
 
 def test_every_committed_table_and_figure_has_a_known_origin():
-    files = [p for folder in (ROOT / "figures").iterdir() for p in folder.iterdir() if p.name != "manifest.json"]
+    folders = [ROOT / "figures" / name for name in COMMITTED]
+    files = [p for folder in folders for p in folder.iterdir() if p.is_file() and p.name != "manifest.json"]
     assert len(files) > 100
     for path in files:
         assert isinstance(provenance.sources(path.stem), list), path
@@ -61,6 +65,38 @@ def test_the_manifest_names_the_records_there_are_with_their_run(run):
     assert made["figures"] == {"uci_har_scores.png": ["uci_har/gyro/direct.json"]}
     (record,) = made["records"].values()
     assert record == {"executed_notebook": "uci_har/gyro/direct.ipynb", **{k: RECORD[k] for k in provenance.WHAT}}
+    assert json.loads((run.figures_folder / "records/uci_har/gyro/direct.json").read_text()) == RECORD
     before = (run.figures_folder / "manifest.json").read_bytes()
     provenance.write_manifest(run)
     assert (run.figures_folder / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("profile", COMMITTED)
+def test_the_committed_tables_and_figures_are_rebuilt_from_the_committed_records(profile, tmp_path, monkeypatch):
+    """Without data or training, to the same bytes; of the figures their numbers."""
+    for name in ("notebooks", "profiles"):
+        (tmp_path / name).mkdir()
+    committed = ROOT / "figures" / profile
+    shutil.copytree(committed / "records", tmp_path / "results" / profile)
+    monkeypatch.chdir(tmp_path)
+    settings = params.read_profile(profile) | {"profile": profile, "results": "results"}
+    expected = params.NOTEBOOKS["10_tables_and_figures"]
+    run = params.check("10_tables_and_figures", {name: settings[name] for name in expected})
+    for dataset in run.datasets:
+        name = SPECS[dataset].table_file
+        report.write_table(run, name, *report.score_table(run, dataset))
+        report.write_table(run, f"{name}_paired", *report.paired_table(run, dataset))
+        figure, numbers = report.plot_scores(run, dataset)
+        report.save_figure(run, f"{dataset}_scores", figure, numbers)
+        for kind in report.SWEEPS:
+            swept = report.sweep_figure(run, kind, dataset)
+            if swept:
+                report.save_figure(run, f"{kind}_{dataset}", *swept[:2])
+    report.write_table(run, "table1", *report.table1(run, run.datasets))
+    report.write_table(run, "table5", *report.table5())
+    plt.close("all")
+    made = [p for p in run.figures_folder.iterdir() if p.suffix in (".csv", ".md", ".tex")]
+    tables = [p for p in committed.iterdir() if p.name.startswith("table")]
+    assert {p.name for p in tables} <= {p.name for p in made}
+    for path in made:
+        assert path.read_bytes() == (committed / path.name).read_bytes(), path.name
