@@ -20,8 +20,10 @@ def main() -> None:
     full = parser.parse_args().full
     began = time.perf_counter()
     load = os.getloadavg()[0]
-    if load > 0.5:  # threads that wait for each other suffer most: the ratios would be wrong, not just the times
-        print(f"the machine is busy (load {load:.1f}): times and ratios will mean little", flush=True)
+    if load > 0.7:  # threads that wait for each other suffer most: the ratios would be wrong, not just the times
+        raise SystemExit(
+            f"the machine is busy (load {load:.1f}); times and ratios would mean nothing: wait, then try again"
+        )
     result = training.benchmark()
     result["projection"] = projection.project(result["rows"])
     result["readers"] = readers.benchmark(full)

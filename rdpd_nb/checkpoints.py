@@ -61,7 +61,11 @@ class Checkpoints:
                 save_file(
                     {name: tensor.cpu().contiguous() for name, tensor in state.items()}, path, {"epochs": str(epochs)}
                 )
-        except (UserError, SafetensorError) as error:
+            if last and self.keep:  # what was kept for other code or parameters has had its time
+                for old in self.path.parent.glob("*.safetensors"):
+                    if old != self.path:
+                        old.unlink()
+        except (UserError, SafetensorError, OSError) as error:
             self.progress(f"no checkpoint: {error}")
         self.written = time.monotonic()
 

@@ -76,7 +76,8 @@ RULE = (
 
 
 def _there(values: list[float | None]) -> np.ndarray:
-    return np.array([v for v in values if v is not None], float)
+    there = np.array([v for v in values if v is not None], float)
+    return there[~np.isnan(there)]  # a data frame's None
 
 
 def mean_and_deviation(values: list[float | None]) -> tuple[float, float] | None:
@@ -118,11 +119,14 @@ def bootstrap_interval(values: list[float | None]) -> tuple[float, float] | None
 def paired(ours: list[float | None], other: list[float | None]) -> dict:
     """One method less another, seed by seed: both lists in the same order of seeds, ValueError for unequal lengths.
 
-    The same seed shares initial weights, batch order and dropout, so that the difference is the method's. Gives `seeds`
-    with both scores, the mean `difference`, its 95 % bootstrap interval `low`, `high` and Wilcoxon's signed-rank `p`;
-    None where undefined: all without a common seed, interval and p with one.
+    The same seed shares initial weights, batch order and dropout, so that the difference is the method's; where the
+    test subjects are the same for every seed (PAMAP2, UCI HAR), interval and p are about seeds, not about other people.
+
+    Gives `seeds` with both scores, the mean `difference`, its 95 % bootstrap interval `low`, `high` and Wilcoxon's
+    signed-rank `p`; None where undefined: all without a common seed, interval and p with one.
     """
-    difference = [a - b for a, b in zip(ours, other, strict=True) if a is not None and b is not None]
+    pairs = zip(ours, other, strict=True)
+    difference = _there([a - b for a, b in pairs if a is not None and b is not None]).tolist()
     low, high = bootstrap_interval(difference) or (None, None)
     mean = float(np.mean(difference)) if difference else None
     return {"seeds": len(difference), "difference": mean, "low": low, "high": high, "p": signed_rank_p(difference)}

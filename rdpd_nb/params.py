@@ -172,19 +172,34 @@ def check(notebook: str, given: dict[str, Any]) -> Run:
             as_text = " (papermill's -p makes text of lists and numbers: use a YAML file with -f)"
             hint = as_text if isinstance(values[name], str) and name in NOT_TEXT else ""
             raise UserError(f"{notebook}: parameter '{name}' is {values[name]!r}; it should be {words}{hint}.")
-    if values["source"] == "real" and values["profile"] == "demo":
+    _keep_private(notebook, values)
+    if values["source"] == "real" and values["profile"].lower() == "demo":
         raise UserError(
             f"{notebook}: profile 'demo' is for simulated data, and its figures are committed; name another profile "
             "(e.g. profile='paper') for real data."
         )
-    if values["profile"] == "real" and "mimic3" in (values.get("dataset"), *values.get("datasets", ())):
-        raise UserError(
-            f"{notebook}: profile 'real' is for open data, and its figures are committed; name another profile "
-            "(e.g. profile='paper') for MIMIC-III, which must not be passed on."
-        )
+    if values["source"] == "simulated" and values["profile"].lower() == "real":
+        raise UserError(f"{notebook}: profile 'real' is for real data (its figures are committed); name another one.")
     if "view" in values:
         _check_view(notebook, values["dataset"], values["view"])
     return Run(notebook, values)
+
+
+def _keep_private(notebook: str, values: dict[str, Any]) -> None:
+    """Refuse real MIMIC-III where git would take what comes of it: it must not be passed on."""
+    if values["source"] != "real" or "mimic3" not in (values.get("dataset"), *values.get("datasets", ())):
+        return
+    if values["profile"].lower() in ("demo", "real"):
+        raise UserError(
+            f"{notebook}: the figures of profile '{values['profile']}' are committed; name another profile (e.g. "
+            "profile='paper') for MIMIC-III, which must not be passed on."
+        )
+    folder, ignored = Run(notebook, values).results_root.resolve(), root().resolve() / "results"
+    if folder.is_relative_to(root().resolve()) and not folder.is_relative_to(ignored):
+        raise UserError(
+            f"{notebook}: results of MIMIC-III, which must not be passed on, would go to {folder}, where git could "
+            f"take them; leave `results` as it is, or name a folder under {ignored} or outside the project."
+        )
 
 
 def _fits(test: Callable[[Any], bool], value: Any) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .paper import METHODS, SPECS
 from .params import Run
-from .results import read_record, write_json
+from .results import belongs, read_record, write_json
 
 # What follows the data set (and view) in a figure's name -> the record of the notebook that draws it.
 OF_A_DATA_SET = {
@@ -27,10 +27,10 @@ SWEEPS = {
 WHAT = ("notebook", "parameters", "git_commit", "fingerprint", "versions", "device", "seconds")
 
 
-def sources(stem: str) -> list[str]:
+def sources(stem: str) -> list[str] | None:
     """Records (as '<data set>/<view>/<name>') that a table or figure may come from, by its name without ending.
 
-    Table 5 comes from the code alone: no record. Raises KeyError for a name that no notebook writes.
+    Table 5 comes from the code alone: no record. None for a file that no notebook writes.
     """
     stem = stem.removesuffix("_paired").removesuffix("_latency")
     if stem == "table1":
@@ -56,7 +56,16 @@ def sources(stem: str) -> list[str]:
             for name, record in SWEEPS.items():
                 if stem == f"{name}_{dataset}_{view}":
                     return [f"{dataset}/{view}/{record}"]
-    raise KeyError(stem)
+    return None
+
+
+def _record(run: Run, name: str) -> dict | None:
+    """A record of this run without the folders of this machine, None where there is none."""
+    path = Path(f"{run.results_root / name}.json")
+    record = read_record(path) if path.is_file() else None
+    if record is None or not belongs(run, record):
+        return None
+    return {**record, "parameters": {**record["parameters"], "raw": "", "results": "results"}}
 
 
 def manifest(run: Run) -> dict:
@@ -66,14 +75,14 @@ def manifest(run: Run) -> dict:
     records = {}
     for path in sorted(p for p in run.figures_folder.glob("*") if p.suffix in (".csv", ".md", ".tex", ".png")):
         there = []
-        for name in sources(path.stem):
-            file = Path(f"{run.results_root / name}.json")
-            if file.is_file():
-                record = read_record(file)
+        for name in sources(path.stem) or ():
+            record = _record(run, name) if name.split("/")[0] in run.datasets else None
+            if record:
                 there.append(f"{name}.json")
-                executed = f"{name}.ipynb" if file.with_suffix(".ipynb").is_file() else None
+                executed = f"{name}.ipynb" if Path(f"{run.results_root / name}.ipynb").is_file() else None
                 records[f"{name}.json"] = {"executed_notebook": executed, **{key: record.get(key) for key in WHAT}}
-        made["tables" if re.match("table", path.name) else "figures"][path.name] = there
+        if sources(path.stem) is not None:
+            made["tables" if re.match("table", path.name) else "figures"][path.name] = there
     return {"profile": run.profile, "source": run.source, **made, "records": dict(sorted(records.items()))}
 
 
@@ -85,6 +94,6 @@ def write_manifest(run: Run) -> dict:
         if str(old.relative_to(copies)) not in made["records"]:
             old.unlink()
     for name in made["records"]:
-        write_json(copies / name, read_record(run.results_root / name))
+        write_json(copies / name, _record(run, name.removesuffix(".json")))
     write_json(run.figures_folder / "manifest.json", made)
     return made

@@ -22,7 +22,7 @@ from .files import replace_file, root
 from .models import RCNN
 from .paper import METHODS, METRICS, SPECS, STUDENT_METHODS, Spec, published, published_score
 from .params import Run
-from .results import read_record, read_records
+from .results import belongs, read_record, read_records
 
 # Okabe and Ito's colours, told apart by colour-blind readers; the same colour for a method everywhere.
 COLOURS = {
@@ -269,7 +269,9 @@ def table1(run: Run, datasets: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def multiply_adds(spec: Spec, view: str) -> int:
-    """Multiplications (each with its addition) that RCNN does for one window; biases, activations and pooling are not.
+    """Multiplications (each with its addition) in the matrix products of RCNN for one window.
+
+    Biases, activations, pooling and the products of gates with states are not counted.
 
     Convolutions: M S'_i K_i K_{i-1} kernel. BiLSTM: 2 directions, M steps, 4 gates of U (K + U). Attention: a score and
     a weighted sum of M 2U. Dense: 2U C.
@@ -587,7 +589,7 @@ SWEEPS = {
     "figure2": Sweep(
         "rich_data_size",
         "fraction",
-        "fraction of the rich training windows",
+        "fraction of the training windows",
         "RDPD outperforms the baselines even with few rich data",
     ),
     "figure3": Sweep(
@@ -631,15 +633,9 @@ def sweep_curves(run: Run, figure: str, dataset: str) -> pd.DataFrame | None:
         record = read_record(path) if path.is_file() else None
         if record and "entries" not in record:
             raise UserError(f"{path} is not a record of a sweep; delete it and run its notebook again.")
-        if record and _fits(run, record) and (not kept or _same_but_view(record, kept[0])):
+        if record and belongs(run, record) and (not kept or _same_but_view(record, kept[0])):
             kept.append(record)
     return pd.concat([sweep_numbers(r, sweep.level) for r in kept], ignore_index=True) if kept else None
-
-
-def _fits(run: Run, record: dict) -> bool:
-    has = record["parameters"]
-    same = all(has.get(name) == run.parameters[name] for name in ("source", "seeds", "patience", "switches"))
-    return same and has["epochs"] <= run.parameters["epochs"]
 
 
 def _same_but_view(record: dict, other: dict) -> bool:

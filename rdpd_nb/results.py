@@ -148,10 +148,18 @@ def read_record(path: Path) -> dict:
     return record
 
 
+def belongs(run: Run, record: dict) -> bool:
+    """Whether a record is of the run's source, seeds, patience and switches, and has no more epochs (sweeps: fewer)."""
+    has = record["parameters"]
+    same = all(has.get(name) == run.parameters[name] for name in ("source", "seeds", "patience", "switches"))
+    return same and has["epochs"] <= run.parameters["epochs"]
+
+
 def read_records(run: Run, methods: tuple[str, ...] | list[str], view: str, dataset: str) -> dict[str, dict]:
     """The records there are of the given methods of one view, in that order.
 
-    Those made with another source, seeds, epochs, scale or raw folder than the run's are left out: a table never mixes.
+    Those made otherwise than the run (source, seeds, epochs, patience, scale, raw folder, switches) are left out: a
+    table never mixes.
     """
     paths = {method: run.record_path(method, view, dataset) for method in methods}
     records = {method: read_record(path) for method, path in paths.items() if path.is_file()}

@@ -41,7 +41,14 @@ def resolve_device(device: str = "auto") -> torch.device:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"device '{device}': this machine has no CUDA device; use 'auto' or 'cpu'.")
-    return torch.device(device)
+    place = torch.device(device)
+    if place.type == "cuda":
+        if (place.index or 0) >= torch.cuda.device_count():
+            raise UserError(
+                f"device '{device}': this machine has {torch.cuda.device_count()} CUDA devices; use 'cuda'."
+            )
+        torch.cuda.set_device(place)  # streams and graphs are made on the current device
+    return place
 
 
 def _keep_freed_memory() -> None:
@@ -52,8 +59,8 @@ def _keep_freed_memory() -> None:
     """
     try:
         libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
-        libc.mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+        if libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30) or libc.mallopt(_M_MMAP_THRESHOLD, 32 << 20):  # old glibc: 32 MiB
+            libc.mallopt(_M_TRIM_THRESHOLD, 1 << 30)
     except (OSError, AttributeError):
         pass
 
@@ -266,6 +273,7 @@ def fit(
             while done < epochs and not state["stopped"].all():
                 active = int((state["stopped"] == 0).sum())
                 if not shares or active <= 0.75 * sum(map(len, shares)):  # enough have stopped: close the ranks
+                    _release(shares)
                     state, shares = _share_out(course, state, stop)
                 each(lambda share, epoch=done: share.epoch(epoch), shares)
                 done += 1
@@ -276,11 +284,19 @@ def fit(
                     progress(_progress_line(done, epochs, state, (said - began) / (done - first)))
         finally:
             stop.set()
+            _release(shares)
     seconds = time.perf_counter() - began
     if first < done:
         stopped = f", the last stopped after epoch {done}" if done < epochs else ""
         progress(f"{len(members)} models trained at once in {seconds:.1f} s{stopped}")
     return course.results(state, done)
+
+
+def _release(shares: list["_Share"]) -> None:
+    """Give graphs and their memory back now; a share and its graphs know each other, so they would wait for the
+    garbage collector."""
+    for share in shares:
+        share.captured = None
 
 
 class _Course:
@@ -326,7 +342,7 @@ class _Course:
 
     def key(self, epochs: int) -> str:
         """Changes with everything that the result depends on."""
-        settings = f"{epochs} {self.patience} {self.protocol}"
+        settings = f"{epochs} {self.patience} {self.place.type} {self.protocol}"
         parts: list = [code_mark(), self.windows.fingerprint, self.windows.view, settings]
         for m in self.members:
             parts += [f"{m.seed} {m.method} {m.noise} {m.noise_kind}", m.train, m.validation, m.mean, m.std]
@@ -535,6 +551,7 @@ class _CapturedSteps:
     def __init__(self, share: _Share):
         self.share = share
         self.graphs: dict[int, tuple] = {}
+        self.pool = None  # of memory, one for all graphs: no two of them run at a time
         self.seeds = list(dict.fromkeys(share.seeds))
         place = share.course.place
         self.seed_of = torch.tensor([self.seeds.index(seed) for seed in share.seeds], device=place)
@@ -583,7 +600,8 @@ class _CapturedSteps:
                 self.eager(*static)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        self.pool = self.pool or torch.cuda.graph_pool_handle()
+        with torch.cuda.graph(graph, pool=self.pool):
             loss = self.eager(*static)
         for name, tensor in before.items():  # as if the warm-up had not been
             state[name].copy_(tensor)

@@ -408,9 +408,22 @@ def test_a_run_loads_its_own_view_or_another(simulated, monkeypatch):
 
 
 @pytest.mark.parametrize("given", [{**GOOD, "dataset": "mimic3", "view": "bp"}, {**TABLES, "datasets": ["mimic3"]}])
-def test_credentialed_data_have_no_place_where_figures_are_committed(given):
+@pytest.mark.parametrize(
+    "place", [{"profile": "real"}, {"profile": "Demo"}, {"results": "figures/real"}, {"results": "out"}]
+)
+def test_credentialed_data_have_no_place_that_git_may_take(given, place):
     notebook = "07_rdpd" if "view" in given else "10_tables_and_figures"
-    assert "MIMIC-III" in refusal(notebook, {**given, "profile": "real", "source": "real"})
+    assert "MIMIC-III" in refusal(notebook, {**given, "profile": "paper", "source": "real", **place})
+
+
+def test_credentialed_data_may_go_to_ignored_folders_and_out_of_the_project(tmp_path):
+    given = {**GOOD, "dataset": "mimic3", "view": "bp", "profile": "paper", "source": "real"}
+    for results in ("results", "results/mine", str(tmp_path)):
+        assert params.check("07_rdpd", {**given, "results": results})
+
+
+def test_simulated_data_do_not_go_where_real_figures_are_committed():
+    assert "profile 'real'" in refusal("07_rdpd", {**GOOD, "profile": "real", "source": "simulated"})
 
 
 # ---------------------------------------------------------------------------------------------------- profiles
