@@ -77,12 +77,13 @@ def test_the_manifest_names_the_records_there_are_with_their_run(run):
 @pytest.mark.parametrize("profile", COMMITTED)
 def test_the_committed_tables_and_figures_are_rebuilt_from_the_committed_records(profile, tmp_path, monkeypatch):
     """Without data or training, to the same bytes; of the figures their numbers."""
+    settings = params.read_profile(profile) | {"profile": profile, "results": "results"}
     for name in ("notebooks", "profiles"):
         (tmp_path / name).mkdir()
     committed = ROOT / "figures" / profile
     shutil.copytree(committed / "records", tmp_path / "results" / profile)
     monkeypatch.chdir(tmp_path)
-    settings = params.read_profile(profile) | {"profile": profile, "results": "results"}
+    monkeypatch.delenv("RDPD_RESULTS", raising=False)
     expected = params.NOTEBOOKS["10_tables_and_figures"]
     run = params.check("10_tables_and_figures", {name: settings[name] for name in expected})
     for dataset in run.datasets:
