@@ -16,6 +16,7 @@ import torch
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
+from .data.download import UCI_HAR_WINDOWS
 from .errors import UserError
 from .evaluation import RULE, bootstrap_interval, holm, latency_ms, mean_and_deviation, paired, verdict
 from .files import replace_file, root
@@ -153,7 +154,9 @@ def score_table(run: Run, dataset: str) -> tuple[pd.DataFrame, pd.DataFrame]:
                 text[f"{title}, paper"] = _bold_if_best(row, rivals, f"{metric}_published")
                 text[f"{title}, verdict"] = _verdict(row, metric) or "–"
         printed.append(text | {"Seeds": row["seeds"]})
-    return pd.DataFrame(numbers), pd.DataFrame(printed)
+    read = run.record_path("preprocessing", "all", dataset)
+    windows = read_record(read).get("windows") if read.is_file() else None
+    return pd.DataFrame(numbers).assign(windows=pd.array([windows] * len(numbers), "Int64")), pd.DataFrame(printed)
 
 
 def _numbers(row: dict) -> Iterator[dict]:
@@ -374,6 +377,9 @@ def caption(name: str, numbers: pd.DataFrame) -> str:
         text += _paired_words(numbers)
     elif name != "table1":
         text += " Mean ± standard deviation over seeds; best method of each view in bold."
+    windows, whole = numbers.get("windows"), sum(UCI_HAR_WINDOWS.values())
+    if name == SPECS["uci_har"].table_file and "real" in sources and windows.notna().any() and windows.max() < whole:
+        text += f" The data are {windows.max():,} of the data set's {whole:,} windows."
     if "simulated" in sources:
         text += " Numbers from simulated data say nothing about the paper's"
         text += " (simulated data: no verdict, –)." if _has_published(numbers) else "."
