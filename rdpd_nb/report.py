@@ -178,9 +178,11 @@ def _numbers(row: dict) -> Iterator[dict]:
 
 
 def _verdict(row: dict, metric: str) -> str | None:
-    """The verdict on real data; 'one seed' where there is no deviation; None for simulated data and where none is."""
+    """The verdict on real data; 'one seed' or 'few windows' where a score says too little for one; else None."""
     if row["source"] != "real" or not row[metric] or not row.get(f"{metric}_published"):
         return None
+    if row["test_windows"] is not None and row["test_windows"] < FEW_WINDOWS:
+        return "few windows"
     return verdict(list(row["scores"][metric].values()), *row[f"{metric}_published"]) or "one seed"
 
 
@@ -352,7 +354,7 @@ def machine() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-FEW_WINDOWS = 30  # below this a caption warns
+FEW_WINDOWS = 30  # below this a caption warns and there is no verdict
 
 TITLES = {
     "table1": "Statistics of the data sets",

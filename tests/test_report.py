@@ -137,6 +137,16 @@ def test_one_seed_has_no_verdict(tmp_path):
     assert pd.isna(wrist(numbers, method="rdpd", metric="roc_auc")["low"])
 
 
+def test_a_test_part_of_a_few_windows_gets_no_verdict(real):
+    path = real.record_path("kd", "wrist", "pamap2")
+    record = json.loads(path.read_text())
+    for seed in record["seeds"]:
+        seed["counts"]["windows"]["test"] = 4  # as the MIMIC-III demo's
+    path.write_text(json.dumps(record))
+    _, printed = report.score_table(real, "pamap2")
+    assert list(printed["ROC-AUC, verdict"][1:6]) == ["agrees", "few windows", "–", "–", "lower"]
+
+
 def test_a_data_set_that_is_not_in_the_paper_has_no_column_of_it(run):
     numbers, printed = report.score_table(run, "uci_har")
     assert list(printed.columns) == ["Data", "Method", "ROC-AUC", "PR-AUC", "macro-F1", "Seeds"]
