@@ -52,7 +52,7 @@ notebooks: setup  ## execute the committed notebooks in place, with their defaul
 	@$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace notebooks/*.ipynb
 	@$(BIN)/nbstripout --keep-output --keep-count --extra-keys "metadata.language_info cell.metadata.execution" notebooks/*.ipynb
 
-bench: setup  ## time training and reading (about 8 min); writes benchmarks/results.json and .png; FULL=1: PAMAP2 at 1.3 GB too
+bench: setup  ## time training and reading (4 min, on a machine that does nothing else); writes benchmarks/results.json and .png; FULL=1: PAMAP2 at 1.3 GB too
 	@$(BIN)/python benchmarks/run.py $(if $(FULL),--full)
 
 lint: setup  ## ruff, for code and notebooks
