@@ -261,8 +261,10 @@ def fit(
     course = _Course(members, windows, resolve_device(device), patience)
     saved = Checkpoints(checkpoints, course.key(epochs), progress, keep)
     done, state = saved.read() or (0, course.start(epochs))
-    if done:
-        progress(f"going on after epoch {done} of {epochs}, from {saved.path}")
+    if done:  # the file's name only: what a notebook prints is kept, and may be published
+        over = done == epochs or bool(state["stopped"].all())
+        what = "trained before, taken over" if over else f"going on after epoch {done} of {epochs}"
+        progress(f"{what}, from {saved.path.parent.name}/{saved.path.name}")
     state = {name: tensor.to(course.place) for name, tensor in state.items()}
     shares: list[_Share] = []
     began = said = time.perf_counter()
@@ -361,11 +363,14 @@ class _Course:
                 int(state["best_epoch"][row]),
                 "validation loss" if bool(curves[-1].isnan().any()) else "validation ROC-AUC",
                 {name: curve.tolist() for name, curve in zip(HISTORY, curves, strict=True)},
-                {n: state[f"best_{n}"][row, :-1].cpu().numpy() for n in ("soft", "attention")}
-                if "soft" in state
-                else None,
+                self._heard(state, row),
             )
         return [fitted[e] for e in range(len(self.members))]
+
+    def _heard(self, state: dict[str, Tensor], row: int) -> dict[str, np.ndarray] | None:
+        if "soft" not in state:
+            return None
+        return {name: state[f"best_{name}"][row, :-1].cpu().numpy() for name in ("soft", "attention")}
 
 
 HISTORY = ("train_loss", "validation_loss", "validation_roc_auc")

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,13 @@ def test_is_committed_executed_and_its_checked_cells_have_outputs(path):
     assert not [o for o in outputs if o.output_type == "error"]
     assert [o for o in outputs if "image/png" in o.get("data", {})], "no figure"
     assert not [o for o in outputs if o.get("name") == "stderr"], "a warning or a progress bar is stored"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_outputs_name_no_folder_of_the_machine_that_made_them(path):
+    for cell in code_cells(path):
+        texts = [output.get("text", "") + str(output.get("data", {}).get("text/html", "")) for output in cell.outputs]
+        assert not re.findall(r"(?<![\w.])/(?:home|root|Users|tmp|work|var)/\S*", " ".join(texts))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
