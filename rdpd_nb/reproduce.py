@@ -143,7 +143,7 @@ def check_raw(settings: dict[str, Any]) -> None:
 # What decides a number: a change in one of these makes finished work stale. How results are shown is not among them.
 CODE = (
     *("paper.py", "losses.py", "models.py", "batches.py", "training.py", "evaluation.py"),
-    *("data/__init__.py", "data/windows.py", "data/simulate/*.py", *(f"data/{name}*" for name in SPECS)),
+    *("data/__init__.py", "data/windows.py", "simulate/*.py", *(f"data/{name}*" for name in SPECS)),
 )
 
 

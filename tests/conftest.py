@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rdpd_nb.data import READERS, simulate
+from rdpd_nb import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RAW = REPOSITORY / (os.environ.get("RDPD_RAW") or "../shared/data")
@@ -31,12 +31,12 @@ def data_home(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def simulated(data_home):
-    """Raw folder of each simulated data set at scale 0, by name; where `data.load(..., scale=0.0)` looks for them.
+    """Raw folder of each data set with a simulator, at scale 0, by name; where `data.load(..., scale=0.0)` looks.
 
     Shared by all tests: to be read, not changed.
     """
     folders = {}
-    for dataset in READERS:
+    for dataset in simulate.WRITERS:
         folders[dataset] = data_home / "simulated" / f"v{simulate.VERSION}-scale-0" / dataset
         folders[dataset].mkdir(parents=True, exist_ok=True)
         if not any(folders[dataset].iterdir()):  # else a test has had them written already

@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rdpd_nb import data
-from rdpd_nb.data import READERS, mimic3, pamap2, ptbdb, simulate
-from rdpd_nb.data.download import SOURCES
+from rdpd_nb import data, simulate
+from rdpd_nb.data import DATASETS, SPECS, mimic3, pamap2, ptbdb
 from rdpd_nb.errors import UserError
 from rdpd_nb.files import root
-from rdpd_nb.paper import SPECS
 
 
 def silent(line):
@@ -129,7 +127,7 @@ def test_another_process_may_finish_the_same_cache_first(home, raw, monkeypatch)
 # ---------------------------------------------------------------------------------------------------- views
 
 
-@pytest.mark.parametrize("dataset", READERS)
+@pytest.mark.parametrize("dataset", simulate.WRITERS)
 def test_a_view_is_the_same_columns_of_all(simulated, dataset):
     whole = data.load(dataset, "all", scale=0.0, progress=silent)
     assert whole.channels == SPECS[dataset].channels
@@ -170,10 +168,10 @@ def test_data_sets_sources_and_seeds_have_fingerprints_of_their_own(home, raw, s
 # ---------------------------------------------------------------------------------------------------- windows
 
 
-@pytest.mark.parametrize("dataset", READERS)
+@pytest.mark.parametrize("dataset", simulate.WRITERS)
 def test_windows_are_the_readers_signal(simulated, dataset):
     windows = data.load(dataset, scale=0.0, progress=silent)
-    r, spec = READERS[dataset].read(simulated[dataset], silent), SPECS[dataset]
+    r, spec = DATASETS[dataset].read(simulated[dataset], silent), SPECS[dataset]
     assert (windows.dataset, windows.source, windows.view) == (dataset, "simulated", "all")
     np.testing.assert_array_equal(windows.series, r.series)
     np.testing.assert_array_equal(windows.label, r.label[windows.recording])
@@ -318,7 +316,7 @@ def test_raw_root_is_the_argument_then_the_environment_then_the_data_folder(home
     assert data.raw_root("shared") == root() / "shared"  # relative to the project
 
 
-@pytest.mark.parametrize("dataset", READERS)
+@pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("there", ["nothing", "an empty folder"])
 def test_missing_real_data_says_where_to_get_it_how_large_and_under_which_licence(home, tmp_path, dataset, there):
     folder = tmp_path / "raw" / dataset
@@ -326,17 +324,24 @@ def test_missing_real_data_says_where_to_get_it_how_large_and_under_which_licenc
         folder.mkdir(parents=True)
     with pytest.raises(UserError) as caught:
         data.load(dataset, "all", "real", str(tmp_path / "raw"), progress=silent)
-    message, source = str(caught.value), SOURCES[dataset]
+    message, source = str(caught.value), DATASETS[dataset].SOURCE
     for words in (SPECS[dataset].title, str(folder), source.page, source.size, source.licence):
         assert words in message
     assert source.page.startswith("https://")
-    assert ("make data" in message) == (dataset != "mimic3")
-    assert ("credentialed" in message) == (dataset == "mimic3")
+    assert ("make data" in message) == bool(source.archive)
+    assert source.note in message
     assert everything_under(home) == []
 
 
+def test_only_mimic3_needs_an_account():
+    assert [name for name in ("pamap2", "ptbdb", "mimic3", "uci_har") if not DATASETS[name].SOURCE.archive] == [
+        "mimic3"
+    ]
+    assert "credentialed" in mimic3.SOURCE.note
+
+
 def test_how_to_get_pamap2_is_said_in_full():
-    assert SOURCES["pamap2"].how_to_get(Path("data/raw/pamap2")) == (
+    assert pamap2.SOURCE.how_to_get(Path("data/raw/pamap2")) == (
         "Run `make data` or download it from "
         "https://archive.ics.uci.edu/dataset/231/pamap2+physical+activity+monitoring "
         "(about 650 MB, 1.3 GB of protocol files in it, licence CC BY 4.0) into data/raw/pamap2."
@@ -344,7 +349,7 @@ def test_how_to_get_pamap2_is_said_in_full():
 
 
 def test_raw_files_are_the_ones_the_reader_opens(simulated):
-    names = {dataset: [path.name for path in data.raw_files(dataset, simulated[dataset])] for dataset in READERS}
+    names = {dataset: [path.name for path in data.raw_files(dataset, simulated[dataset])] for dataset in simulated}
     assert names["pamap2"] == [f"subject{number}.dat" for number in range(101, 110)]
     assert names["mimic3"] == ["CHARTEVENTS.csv", "DIAGNOSES_ICD.csv", "ICUSTAYS.csv", "PATIENTS.csv"]
     assert {Path(name).suffix for name in names["ptbdb"]} == {".hea", ".dat", ".xyz"} and len(names["ptbdb"]) == 60

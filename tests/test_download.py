@@ -7,10 +7,10 @@ import zipfile
 
 import pytest
 
-from rdpd_nb.data import download
+from rdpd_nb.data import DATASETS, download, pamap2, uci_har
 from rdpd_nb.errors import UserError
 
-PUBLISHED = dict(download.PAMAP2_SHA256)
+PUBLISHED = dict(pamap2.SHA256)
 SIGNAL = b"5.0 1 NaN 1 2 3\n" * 1000
 
 
@@ -42,8 +42,8 @@ WHOLE = {"pamap2": PAMAP2, "ptbdb": PTBDB, "uci_har": UCI_HAR}
 @pytest.fixture(autouse=True)
 def small_sets(monkeypatch):
     """Sums and counts of the small sets above in place of the published ones."""
-    monkeypatch.setattr(download, "PAMAP2_SHA256", {"subject101.dat": sha256(SIGNAL)})
-    monkeypatch.setattr(download, "UCI_HAR_WINDOWS", {"train": 3, "test": 2})
+    monkeypatch.setattr(pamap2, "SHA256", {"subject101.dat": sha256(SIGNAL)})
+    monkeypatch.setattr(uci_har, "WINDOWS", {"train": 3, "test": 2})
 
 
 @pytest.fixture
@@ -92,7 +92,8 @@ def test_a_whole_download_is_unpacked_into_the_layout_the_readers_expect(raw, pu
     assert names(raw / dataset) == expected
     assert [path.name for path in raw.iterdir()] == [dataset]  # the zip file is gone
     said = capsys.readouterr().out
-    assert download.SOURCES[dataset].size in said and download.SOURCES[dataset].licence in said
+    source = DATASETS[dataset].SOURCE
+    assert source.size in said and source.licence in said
 
 
 @pytest.mark.parametrize(("dataset", "inner"), [("pamap2", "PAMAP2_Dataset.zip"), ("uci_har", "UCI HAR Dataset.zip")])
@@ -229,7 +230,9 @@ def fetched(monkeypatch, tmp_path):
 
 def test_main_fetches_what_may_be_fetched(fetched, tmp_path):
     assert download.main([]) == 0
-    assert fetched == [(dataset, tmp_path / "raw") for dataset in ("pamap2", "ptbdb", "uci_har")]
+    names = [name for name, module in DATASETS.items() if module.SOURCE.archive]
+    assert fetched == [(name, tmp_path / "raw") for name in names]
+    assert {"pamap2", "ptbdb", "uci_har"} <= set(names) and "mimic3" not in names
 
 
 def test_main_fetches_what_is_named(fetched, tmp_path):

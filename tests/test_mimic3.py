@@ -11,9 +11,8 @@ import pytest
 
 from rdpd_nb.data import mimic3
 from rdpd_nb.errors import UserError
-from rdpd_nb.paper import SPECS
 
-CHANNELS = SPECS["mimic3"].channels
+CHANNELS = mimic3.SPEC.channels
 HR, RR, MEAN, SYSTOLIC, DIASTOLIC, SPO2 = range(6)
 COLUMNS = {
     "PATIENTS": ("ROW_ID", "SUBJECT_ID", "GENDER"),
@@ -75,7 +74,7 @@ def test_every_way_the_tables_are_distributed(tmp_path, lower, zipped):
     events = chart((HEART_RATE, "2130-05-01 07:00:00", 80), (220210, "2130-05-01 08:00:00", 20))
     r = read(write(tmp_path, ONE_PATIENT | {"CHARTEVENTS": events}, lower=lower, zipped=zipped))
     assert r.series.dtype == np.float32 and r.series.shape == (48, 6)
-    assert r.subject.tolist() == [7] and SPECS["mimic3"].classes[r.label[0]] == "septicaemia"
+    assert r.subject.tolist() == [7] and mimic3.SPEC.classes[r.label[0]] == "septicaemia"
     assert (r.start.tolist(), r.stop.tolist()) == ([0], [48])
     assert (r.series[:, HR] == 80).all()
     assert np.isnan(r.series[0, RR]) and (r.series[1:, RR] == 20).all()
@@ -98,7 +97,7 @@ def test_first_stay_is_the_one_with_the_first_intime(tmp_path):
     }
     r = read(write(tmp_path, tables))
     assert r.subject.tolist() == [7, 8]
-    assert [SPECS["mimic3"].classes[i] for i in r.label] == ["acute myocardial infarction", "endocardium disease"]
+    assert [mimic3.SPEC.classes[i] for i in r.label] == ["acute myocardial infarction", "endocardium disease"]
     assert r.series[47, HR] == 60 and r.series[48, HR] == 70
 
 
@@ -115,7 +114,7 @@ def test_only_the_primary_diagnosis_counts(tmp_path):
         "CHARTEVENTS": [row for s in (7, 8, 9) for row in chart((211, "2130-05-01 01:00:00", 60), stay=100 * s)],
     }
     r = read(write(tmp_path, tables))
-    assert r.subject.tolist() == [7] and SPECS["mimic3"].classes[r.label[0]] == "lung disease"
+    assert r.subject.tolist() == [7] and mimic3.SPEC.classes[r.label[0]] == "lung disease"
     ledger = {row["step"]: row for row in r.ledger.rows}
     assert ledger["patients"]["subjects"] == 3
     assert ledger["patients with an ICU stay (the first is used)"]["subjects"] == 3
@@ -139,7 +138,7 @@ def test_icd9_codes(tmp_path, code, name):
     diagnoses = {"DIAGNOSES_ICD": [(1, 7, 70, 1, code)]}
     events = {"CHARTEVENTS": chart((HEART_RATE, "2130-05-01 07:00:00", 80))}
     r = read(write(tmp_path, ONE_PATIENT | diagnoses | events))
-    assert SPECS["mimic3"].classes[r.label[0]] == name
+    assert mimic3.SPEC.classes[r.label[0]] == name
 
 
 # ---------------------------------------------------------------------------------------------------- hours and values

@@ -5,10 +5,9 @@ import pytest
 
 from rdpd_nb.data import pamap2
 from rdpd_nb.errors import UserError
-from rdpd_nb.paper import SPECS
 
 WALKING, LYING, ROPE = 4, 1, 24
-CLASSES = SPECS["pamap2"].classes
+CLASSES = pamap2.SPEC.classes
 
 
 def row(time, activity, heart_rate="NaN", value=1.0):

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def train(windows, method="rdpd", epochs=1, rows=None, **switches):
     """One member of seed 0 trained under a protocol."""
-    windows = replace(windows, protocol=Protocol(**switches))
+    windows = windows.under(Protocol(**switches))
     parts = split(windows, 0)
     train = parts.train[:rows]
     knowledge = make_knowledge(windows, train) if method not in ("teacher", "direct") else None
@@ -136,7 +136,7 @@ def test_pamap2_validates_and_tests_on_the_other_subject():
 def test_mimic3_split_holds_out_a_tenth_or_a_twentieth_of_the_subjects():
     windows = make_windows(n=200)
     for value, count in (("80_10_10", 20), ("90_5_5", 10)):
-        parts = split(replace(windows, protocol=Protocol(mimic3_split=value)), 0)
+        parts = split(windows.under(Protocol(mimic3_split=value)), 0)
         assert [len(parts.subjects[p]) for p in ("validation", "test")] == [count, count]
         assert len(parts.subjects["train"]) == 200 - 2 * count
 

@@ -11,8 +11,8 @@ from scipy.signal import resample_poly
 
 from rdpd_nb import data
 from rdpd_nb.data import ptbdb
+from rdpd_nb.data.ptbdb import LEADS
 from rdpd_nb.errors import UserError
-from rdpd_nb.paper import LEADS, SPECS
 
 UNITS_PER_MV = 2000
 QUANTISATION = 4 / UNITS_PER_MV  # mV; the real files break II = I + III by up to four units
@@ -135,8 +135,8 @@ def test_group(reason, label):
 
 
 def test_groups_fit_the_classes():
-    assert len(ptbdb.GROUPS) == len(SPECS["ptbdb"].classes)
-    for name, beginnings in zip(SPECS["ptbdb"].classes, ptbdb.GROUPS, strict=True):
+    assert len(ptbdb.GROUPS) == len(ptbdb.SPEC.classes)
+    for name, beginnings in zip(ptbdb.SPEC.classes, ptbdb.GROUPS, strict=True):
         assert all(beginning in name for beginning in beginnings)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import wfdb
 
-from rdpd_nb import data
-from rdpd_nb.data import READERS, ptbdb, simulate
-from rdpd_nb.paper import LEADS, SPECS
+from rdpd_nb import data, simulate
+from rdpd_nb.data import DATASETS, SPECS, ptbdb
+from rdpd_nb.data.ptbdb import LEADS
 
 
 def contents(folder):
@@ -19,10 +19,10 @@ def contents(folder):
 
 @pytest.fixture(scope="module")
 def recordings(simulated):
-    return {name: reader.read(simulated[name], lambda line: None) for name, reader in READERS.items()}
+    return {name: DATASETS[name].read(folder, lambda line: None) for name, folder in simulated.items()}
 
 
-@pytest.mark.parametrize("dataset", READERS)
+@pytest.mark.parametrize("dataset", simulate.WRITERS)
 def test_same_scale_and_seed_give_the_same_bytes(simulated, tmp_path, dataset):
     simulate.write(dataset, tmp_path, 0.0)
     first, again = contents(simulated[dataset]), contents(tmp_path)
@@ -30,17 +30,17 @@ def test_same_scale_and_seed_give_the_same_bytes(simulated, tmp_path, dataset):
     assert [name for name in first if first[name] != again[name]] == []
 
 
-@pytest.mark.parametrize("dataset", READERS)
+@pytest.mark.parametrize("dataset", simulate.WRITERS)
 def test_another_seed_gives_other_signals(simulated, tmp_path, dataset):
     simulate.write(dataset, tmp_path, 0.0, seed=2020)
-    first = READERS[dataset].read(simulated[dataset], lambda line: None).series
-    other = READERS[dataset].read(tmp_path, lambda line: None).series
+    first = DATASETS[dataset].read(simulated[dataset], lambda line: None).series
+    other = DATASETS[dataset].read(tmp_path, lambda line: None).series
     rows = min(len(first), len(other))
     same = (first[:rows] == other[:rows]).mean()
     assert same < 0.1  # whole numbers of heart rate and the like fall together now and then
 
 
-@pytest.mark.parametrize("dataset", READERS)
+@pytest.mark.parametrize("dataset", simulate.WRITERS)
 def test_every_reader_reads_all_channels_and_all_classes(recordings, dataset):
     spec, r = SPECS[dataset], recordings[dataset]
     assert r.series.dtype == np.float32 and r.series.shape[1] == len(spec.channels)
@@ -51,7 +51,7 @@ def test_every_reader_reads_all_channels_and_all_classes(recordings, dataset):
     assert (r.stop - r.start >= spec.length).all()
 
 
-@pytest.mark.parametrize("dataset", READERS)
+@pytest.mark.parametrize("dataset", simulate.WRITERS)
 def test_every_part_of_the_split_has_every_class(simulated, dataset):
     windows = data.load(dataset, scale=0.0, progress=lambda line: None)
     split = data.split(windows, 0)
@@ -61,7 +61,7 @@ def test_every_part_of_the_split_has_every_class(simulated, dataset):
         assert classes[0] == classes[1] == classes[2]
 
 
-@pytest.mark.parametrize("dataset", READERS)
+@pytest.mark.parametrize("dataset", simulate.WRITERS)
 def test_the_label_is_not_among_the_inputs(recordings, dataset):
     """No channel is a constant of the class: each varies inside the recordings of every class."""
     r = recordings[dataset]

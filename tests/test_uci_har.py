@@ -8,9 +8,8 @@ import pytest
 from rdpd_nb import data
 from rdpd_nb.data import uci_har
 from rdpd_nb.errors import UserError
-from rdpd_nb.paper import SPECS
 
-CHANNELS = SPECS["uci_har"].channels
+CHANNELS = uci_har.SPEC.channels
 LABELS = {"train": [5, 5, 1, 6], "test": [2, 4, 3]}
 SUBJECTS = {"train": [1, 1, 3, 3], "test": [2, 4, 4]}
 
@@ -95,7 +94,7 @@ def test_the_real_subset(real_root):
     assert windows.subjects_are_blocks and len(set(windows.subject.tolist())) == 40 + 16
     x = windows[np.arange(len(windows))]
     assert x.shape == (3350, 128, 9) and np.isfinite(x).all()
-    standing = x[windows.label == SPECS["uci_har"].classes.index("standing")]
+    standing = x[windows.label == uci_har.SPEC.classes.index("standing")]
     gravity = np.linalg.norm(standing[..., 6:].mean(1), axis=-1)
     assert np.abs(gravity - 1).max() < 0.1  # total acceleration at rest is 1 g
     split = data.split(windows, 0)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rdpd_nb import data
-from rdpd_nb.data.windows import Ledger, Recordings, Windows, cut, fingerprint, split, standardise, standardiser
+from rdpd_nb.data import SPECS, Recordings, Windows, cut, split, standardise, standardiser
+from rdpd_nb.data.windows import Ledger, fingerprint
 from rdpd_nb.errors import UserError
-from rdpd_nb.paper import SPECS
 
 PARTS = ("train", "validation", "test")
 RANDOM = [name for name, spec in SPECS.items() if spec.split == "random"]
@@ -26,7 +26,7 @@ def make_windows(
     spec, n = SPECS[dataset], len(subject)
     start = np.arange(n) * spec.length
     return Windows(
-        dataset=dataset,
+        spec=spec,
         source="simulated",
         view="all",
         series=np.zeros((n * spec.length, len(spec.channels)), np.float32) if series is None else series,
@@ -43,11 +43,13 @@ def make_windows(
     )
 
 
-def official_windows(train_subjects: int = 10, test_subjects: int = 4, each: int = 3, **options) -> Windows:
-    """UCI HAR windows: some subjects in the publisher's training part, then others in its test part."""
+def official_windows(
+    train_subjects: int = 10, test_subjects: int = 4, each: int = 3, dataset: str = "uci_har", **options
+) -> Windows:
+    """Windows, of UCI HAR at first: some subjects in the publisher's training part, then others in its test part."""
     subject = np.repeat(np.arange(train_subjects + test_subjects), each)
     part = np.where(subject < train_subjects, "train", "test").astype("U5")
-    return make_windows("uci_har", subject, part, **options)
+    return make_windows(dataset, subject, part, **options)
 
 
 def pamap2_windows(subjects=range(101, 110)) -> Windows:
@@ -56,9 +58,11 @@ def pamap2_windows(subjects=range(101, 110)) -> Windows:
 
 def any_windows(dataset: str) -> Windows:
     """A small data set that can be split in its own way."""
-    if dataset == "uci_har":
-        return official_windows()
-    return pamap2_windows() if dataset == "pamap2" else make_windows(dataset, np.repeat(np.arange(30), 2))
+    spec = SPECS[dataset]
+    if spec.split == "official":
+        return official_windows(dataset=dataset)
+    fixed = spec.validation_subjects + spec.test_subjects if spec.split == "subjects" else ()
+    return make_windows(dataset, np.repeat([*range(30), *fixed], 2))
 
 
 # ---------------------------------------------------------------------------------------------------------- cut
@@ -360,7 +364,7 @@ def make_recordings(dataset: str, **changes) -> Recordings:
         "start": start,
         "stop": start + rows,
         "subject": np.repeat([1, 2, 3], 2),
-        "label": np.arange(6) % 4,
+        "label": np.arange(6) % 2,
         "ledger": Ledger(),
         "statistics": {},
     }
@@ -370,13 +374,13 @@ def make_recordings(dataset: str, **changes) -> Recordings:
 def through_the_cache(folder, dataset: str, recordings: Recordings, view: str = "all") -> Windows:
     """What `data.load` does between a reader and the windows."""
     folder.mkdir()
-    data._write_cache(folder, recordings, dataset)
-    return data._read_cache(folder, dataset, view, "simulated")
+    data.cache.write(folder, recordings, SPECS[dataset])
+    return data.cache.read(folder, SPECS[dataset], view, "simulated")
 
 
 @pytest.mark.parametrize(("dataset", "view"), [(name, view) for name, spec in SPECS.items() for view in spec.views])
 def test_permuting_the_labels_leaves_the_series_as_it_was(dataset, view, tmp_path):
-    plain, permuted = make_recordings(dataset), make_recordings(dataset, label=np.array([3, 2, 1, 0, 3, 2]))
+    plain, permuted = make_recordings(dataset), make_recordings(dataset, label=np.array([1, 0, 1, 0, 1, 0]))
     windows = through_the_cache(tmp_path / "plain", dataset, plain, view)
     other = through_the_cache(tmp_path / "permuted", dataset, permuted, view)
     np.testing.assert_array_equal(windows.series, plain.series[:, list(SPECS[dataset].views[view])])
@@ -422,7 +426,7 @@ def test_fingerprint_of_windows_changes_with_series_subjects_labels_and_bounds(t
     changes = {
         "nothing": {},
         "one sample": {"series": series},
-        "a label": {"label": np.array([0, 1, 2, 3, 0, 2])},
+        "a label": {"label": np.array([0, 1, 0, 1, 0, 2])},
         "a subject": {"subject": np.array([1, 1, 2, 2, 3, 4])},
         "one window less": {"stop": np.array([*base.stop[:-1], base.stop[-1] - 4])},
         "windows one row later": {"start": np.array([base.start[0] + 1, *base.start[1:]])},

@@ -1,26 +1,53 @@
 """Raw files -> windows. Nothing outside this folder reads a raw format.
 
 `load` finds the raw files (or has them simulated), reads them once into a compact cache, and returns one view.
+
+A data set is one file here, with SPEC (what a window and its models look like), SOURCE (where to get it),
+`files(folder)` (the raw files it would read), `read(folder, progress)` (those files -> Recordings) and, where a
+download can be checked, `check_download(folder)`; and one word in DATASETS below.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
-import numpy as np
-
+from .. import stamps
 from ..errors import UserError
 from ..files import replace_folder, root
-from ..paper import SPECS
-from . import mimic3, pamap2, ptbdb, simulate, uci_har
-from .download import SOURCES
+from . import cache, mimic3, pamap2, ptbdb, uci_har
+from .spec import Size, Source, Spec
 from .windows import Recordings, Split, Windows, cut, fingerprint, split, standardise, standardiser
 
-__all__ = ["Recordings", "Split", "Windows", "load", "locate", "raw_files", "split", "standardise", "standardiser"]
+__all__ = [
+    "DATASETS",
+    "SPECS",
+    "Recordings",
+    "Size",
+    "Source",
+    "Spec",
+    "Split",
+    "Windows",
+    "cut",
+    "load",
+    "locate",
+    "raw_files",
+    "split",
+    "standardise",
+    "standardiser",
+]
 
-READERS = {"pamap2": pamap2, "ptbdb": ptbdb, "mimic3": mimic3, "uci_har": uci_har}
+DATASETS = {module.SPEC.name: module for module in (pamap2, ptbdb, mimic3, uci_har)}
+SPECS = {name: module.SPEC for name, module in DATASETS.items()}
+READERS = DATASETS  # old name, goes in phase 2
+
+
+def find(dataset: str) -> ModuleType:
+    """The file of a data set; UserError for a name that is not there."""
+    if dataset not in DATASETS:
+        raise UserError(f"there is no data set '{dataset}'; use one of {', '.join(DATASETS)}.")
+    return DATASETS[dataset]
 
 
 def data_folder() -> Path:
@@ -28,8 +55,8 @@ def data_folder() -> Path:
     return Path(os.environ.get("RDPD_DATA") or root() / "data")
 
 
-def raw_root(raw: str = "") -> Path | None:
-    """The folder that holds pamap2/ ptbdb/ mimic3/ uci_har/ as published: `raw`, $RDPD_RAW, or data/raw."""
+def raw_root(raw: str = "") -> Path:
+    """The folder that holds one folder a data set, as published: `raw`, $RDPD_RAW, or data/raw."""
     chosen = raw or os.environ.get("RDPD_RAW", "")
     return (root() / chosen) if chosen else data_folder() / "raw"
 
@@ -41,36 +68,46 @@ def locate(
 
     Raises UserError, with what to get, where, how large and under which licence, where real files are missing.
     """
+    module = find(dataset)
+    title = module.SPEC.title
     if source == "simulated":
+        from .. import simulate  # not needed for real data
+
+        if dataset not in simulate.WRITERS:
+            raise UserError(f"{title} has no simulator, so there is no simulated {title}; use source='real'.")
         folder = data_folder() / "simulated" / f"v{simulate.VERSION}-scale-{scale:g}" / dataset
         if not folder.is_dir():
-            progress(f"writing simulated {SPECS[dataset].title} files (scale {scale:g}) ...")
+            progress(f"writing simulated {title} files (scale {scale:g}) ...")
             with replace_folder(folder) as new:
                 simulate.write(dataset, new, scale)
         return folder
     folder = raw_root(raw) / dataset
     if not folder.is_dir() or not any(folder.iterdir()):
-        raise UserError(f"{SPECS[dataset].title}: no raw files in {folder}. {SOURCES[dataset].how_to_get(folder)}")
+        raise UserError(f"{title}: no raw files in {folder}. {module.SOURCE.how_to_get(folder)}")
     return folder
 
 
 def raw_files(dataset: str, folder: Path) -> list[Path]:
     """The raw files the reader would open, sorted."""
-    return sorted(READERS[dataset].files(folder))
+    return sorted(find(dataset).files(folder))
 
 
 def raw_stamp(dataset: str, folder: Path) -> str:
-    """Says whether the raw files are the same ones. Name, size and time stand for the content: hashing 33 GB at each
-    start would cost minutes."""
-    status = [(path.relative_to(folder), path.stat()) for path in raw_files(dataset, folder)]
-    return fingerprint(*(f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in status))
+    """Says whether the raw files are the same ones."""
+    return stamps.raw(folder, raw_files(dataset, folder))
 
 
-def code_stamp(*patterns: str) -> str:
-    """Says whether these files of the package are the same ones."""
+def code_stamp(*patterns: str) -> str:  # old name, goes in phase 2: stamps.code
     package = Path(__file__).parents[1]
     paths = sorted({path for pattern in patterns for path in package.glob(pattern) if path.is_file()})
     return fingerprint(*(path.read_text() for path in paths))
+
+
+def _code(module: ModuleType) -> list[str]:
+    """Says whether a data set would be read in the same way."""
+    if module.__name__.startswith(f"{__name__}."):
+        return [stamps.code(module.__name__, f"{__name__}.cache")]
+    return [stamps.code(f"{__name__}.cache"), Path(module.__file__).read_text()]  # registered from outside
 
 
 def load(
@@ -85,62 +122,24 @@ def load(
 
     Only the view's channels are read from the cache: a student never opens the rich ones.
     """
-    spec = SPECS[dataset]
+    module = find(dataset)
+    module.SPEC.require_view(view)
     folder = locate(dataset, source, raw, scale, progress)
     files = raw_files(dataset, folder)
-    stamp = fingerprint(
-        source, raw_stamp(dataset, folder), code_stamp("paper.py", f"data/{dataset}*", "data/windows.py")
-    )
+    stamp = fingerprint(stamps.raw(folder, files), *_code(module))
     cached = data_folder() / "cache" / f"{dataset}-{source}-{stamp}"
     if not (cached / "meta.json").exists():
-        progress(f"reading {len(files)} raw files of {spec.title} ({source}) ...")
+        progress(f"reading {len(files)} raw files of {module.SPEC.title} ({source}) ...")
         shutil.rmtree(cached, ignore_errors=True)  # without meta.json it is not whole
-        recordings = READERS[dataset].read(folder, progress)
+        recordings = module.read(folder, progress)
         with replace_folder(cached) as new:
-            _write_cache(new, recordings, dataset)
-    return _read_cache(cached, dataset, view, source)
+            cache.write(new, recordings, module.SPEC)
+    return cache.read(cached, module.SPEC, view, source)
 
 
-def _write_cache(folder: Path, recordings: Recordings, dataset: str) -> None:
-    spec = SPECS[dataset]
-    r = recordings
-    start, recording = cut(r.start, r.stop, spec.length, spec.hop)
-    label = r.label[recording]
-    if not len(start):
-        raise UserError(
-            f"{spec.title}: no recording is as long as one window ({spec.length} samples at {spec.rate}); "
-            f"{len(r.start)} recordings were read."
-        )
-    r.ledger.add(
-        f"windows of {spec.length} samples at {spec.rate}",
-        windows=len(start),
-        **{"blocks" if r.subjects_are_blocks else "subjects": len(np.unique(r.subject[recording]))},
-        classes=len(np.unique(label)),
-    )
-    mark = fingerprint(dataset, *spec.channels, r.series, r.start, r.stop, start, label, r.subject[recording])
-    # One row a channel, so that a view is read without touching the other channels.
-    np.save(folder / "series.npy", np.ascontiguousarray(r.series.T), allow_pickle=False)
-    np.savez(
-        folder / "index.npz",
-        start=start,
-        label=label,
-        recording=recording,
-        recording_rows=np.stack([r.start, r.stop], 1),
-        recording_subject=r.subject,
-        recording_part=np.full(len(r.start), "", "U5") if r.part is None else r.part.astype("U5"),
-    )
-    meta = {
-        "fingerprint": mark,
-        "ledger": r.ledger.rows,
-        "statistics": r.statistics | {"classes": len(np.unique(label)), "attributes": len(spec.channels)},
-        "subjects_are_blocks": r.subjects_are_blocks,
-    }
-    (folder / "meta.json").write_text(json.dumps(meta))
+def __getattr__(name: str) -> ModuleType:  # old name, goes in phase 2
+    if name != "simulate":
+        raise AttributeError(name)
+    from .. import simulate
 
-
-def _read_cache(folder: Path, dataset: str, view: str, source: str) -> Windows:
-    meta = json.loads((folder / "meta.json").read_text())
-    by_channel = np.load(folder / "series.npy", mmap_mode="r", allow_pickle=False)  # (D, N)
-    series = np.ascontiguousarray(by_channel[list(SPECS[dataset].views[view])].T)  # (N, D of the view)
-    with np.load(folder / "index.npz", allow_pickle=False) as index:
-        return Windows(dataset=dataset, source=source, view=view, series=series, **index, **meta)
+    return simulate

@@ -7,16 +7,56 @@ vital sign, and which values are plausible, stands in mimic3_items.csv.
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
-import pandas as pd
 
 from ..errors import UserError, require_folder
-from ..paper import SPECS, published
+from ..paper import published
+from .spec import Size, Source, Spec
 from .windows import Ledger, Recordings
 
-SPEC = SPECS["mimic3"]
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+SPEC = Spec(
+    name="mimic3",
+    title="MIMIC-III",
+    rate="1 per hour",
+    channels=("heart_rate", "respiratory_rate", "bp_mean", "bp_systolic", "bp_diastolic", "spo2"),
+    units="bpm, 1/min, mmHg, %",
+    classes=(
+        "acute myocardial infarction",
+        "chronic ischaemic heart disease",
+        "heart failure",
+        "intracerebral haemorrhage",
+        "specified procedure complications",
+        "lung disease",
+        "endocardium disease",
+        "septicaemia",
+    ),
+    views={"all": tuple(range(6)), "bp": (3, 4), "hr": (0,), "rr": (1,)},
+    view_titles={"all": "All", "bp": "BP", "hr": "HR", "rr": "RR"},
+    length=48,
+    segment=12,
+    hop=48,
+    kernel=4,
+    stride=2,
+    teacher=Size((64,), 32, phantom=128),
+    student=Size((16,), 8, phantom=32),
+    temperature=2.5,
+    split="random",
+    table="table4_mimic3",
+)
+SOURCE = Source(
+    page="https://physionet.org/content/mimiciii/1.4/",
+    size="about 6 GB compressed",
+    licence="PhysioNet Credentialed Health Data License 1.5.0",
+    note="It needs a PhysioNet account with credentialed access and is never downloaded automatically; the open "
+    "demo (100 patients, ODbL 1.0) is at https://physionet.org/content/mimiciii-demo/1.4/.",
+)
+
 HOURS = SPEC.length
 ICD9 = ("410", "414", "428", "431", "996", "518", "424", "038")  # first digits, in the order of the spec's classes
 TABLES = {  # the columns the reader needs
@@ -42,6 +82,9 @@ def files(folder: Path) -> list[Path]:
 
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """One recording of 48 hours for each subject with one of the eight primary diagnoses."""
+    import duckdb
+    import pandas as pd
+
     statistics = published()["table1"]["mimic3"]
     files(folder)
     ledger = Ledger()
@@ -83,7 +126,7 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     )
 
 
-def _check_types(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
+def _check_types(db: "duckdb.DuckDBPyConnection", folder: Path) -> None:
     """Refuse a table whose keys or times are not what they should be; a reading that is no number is just missing."""
     for table, column, kind in (
         ("ICUSTAYS", "SUBJECT_ID", "BIGINT"),
@@ -97,8 +140,10 @@ def _check_types(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
             raise UserError(f"{table_path(folder, table)}: '{bad[0]}' in column {column}; download it again.")
 
 
-def _open(db: duckdb.DuckDBPyConnection, path: Path, table: str, needed: tuple[str, ...]) -> None:
+def _open(db: "duckdb.DuckDBPyConnection", path: Path, table: str, needed: tuple[str, ...]) -> None:
     """Make `path` a view named `table`, every column as text: types are cast, and failures counted, where used."""
+    import duckdb
+
     quoted = str(path).replace("'", "''")
     try:
         # The dialect is stated: DuckDB would guess it from the first rows, where CHARTEVENTS has no quoted text.
@@ -114,7 +159,7 @@ def _open(db: duckdb.DuckDBPyConnection, path: Path, table: str, needed: tuple[s
         raise UserError(f"{path}: no column {', '.join(missing)}; the columns are {', '.join(there)}.")
 
 
-def _first_stays(db: duckdb.DuckDBPyConnection, ledger: Ledger) -> pd.DataFrame:
+def _first_stays(db: "duckdb.DuckDBPyConnection", ledger: Ledger) -> "pd.DataFrame":
     """subject_id, icustay_id, intime and label of each subject's first ICU stay, of the eight diagnoses only."""
     patients = db.execute("SELECT count(DISTINCT SUBJECT_ID) FROM PATIENTS").fetchone()[0]
     ledger.add("patients", subjects=patients)
@@ -137,8 +182,13 @@ def _first_stays(db: duckdb.DuckDBPyConnection, ledger: Ledger) -> pd.DataFrame:
     return stays.reset_index(drop=True)
 
 
-def _hourly_means(db: duckdb.DuckDBPyConnection, folder: Path, stays: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
+def _hourly_means(
+    db: "duckdb.DuckDBPyConnection", folder: Path, stays: "pd.DataFrame", ledger: Ledger
+) -> "pd.DataFrame":
     """icustay_id, hour (0-47), channel, mean of the plausible values of that hour."""
+    import duckdb
+    import pandas as pd
+
     with resources.as_file(resources.files(__package__).joinpath("mimic3_items.csv")) as items_path:
         items = pd.read_csv(items_path)
     db.register("stays", stays)

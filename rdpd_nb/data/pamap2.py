@@ -2,15 +2,86 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.csv as csv
 
 from ..errors import UserError, require_folder
-from ..paper import SPECS, published
+from ..paper import published
+from .spec import Size, Source, Spec, check_sums
 from .windows import Ledger, Recordings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+IMU_CHANNELS = (
+    "temperature",
+    *(f"acc16_{axis}" for axis in "xyz"),
+    *(f"acc6_{axis}" for axis in "xyz"),
+    *(f"gyro_{axis}" for axis in "xyz"),
+    *(f"mag_{axis}" for axis in "xyz"),
+    *(f"orientation_{i}" for i in range(4)),
+)
+SPEC = Spec(
+    name="pamap2",
+    title="PAMAP2",
+    rate="50 Hz",
+    channels=("heart_rate", *(f"{s}_{c}" for s in ("hand", "chest", "ankle") for c in IMU_CHANNELS)),
+    units="raw units",
+    classes=(
+        "lying",
+        "sitting",
+        "standing",
+        "walking",
+        "running",
+        "cycling",
+        "Nordic walking",
+        "ascending stairs",
+        "descending stairs",
+        "vacuum cleaning",
+        "ironing",
+        "rope jumping",
+    ),
+    views={
+        "all": tuple(range(52)),
+        "wrist": tuple(range(1, 18)),
+        "chest": tuple(range(18, 35)),
+        "ankle": tuple(range(35, 52)),
+    },
+    view_titles={"all": "All", "wrist": "Wrist", "chest": "Chest", "ankle": "Ankle"},
+    length=256,
+    segment=64,
+    hop=50,
+    kernel=8,
+    stride=4,
+    teacher=Size((64,), 32, phantom=128),
+    student=Size((16,), 8, phantom=32),
+    temperature=5.0,
+    split="subjects",
+    validation_subjects=(105,),
+    test_subjects=(101,),
+    table="table2_pamap2",
+)
+SOURCE = Source(
+    page="https://archive.ics.uci.edu/dataset/231/pamap2+physical+activity+monitoring",
+    size="about 650 MB, 1.3 GB of protocol files in it",
+    licence="CC BY 4.0",
+    archive="https://archive.ics.uci.edu/static/public/231/pamap2+physical+activity+monitoring.zip",
+    strip="PAMAP2_Dataset",
+)
+
+# UCI publishes no sums for PAMAP2's protocol files; these are of the files as distributed in 2012 and since.
+SHA256 = {
+    "subject101.dat": "80b3fffd089c236ae88098df3b906b8d3c67a858023fe4f75045d78612147266",
+    "subject102.dat": "468f3c6ba3e6e961f383783665265afbcddbbd33a3a84bba0386b7d0d4e3c632",
+    "subject103.dat": "5be64631d085e3efc700728395516da3512ff9de17dab30d253508441a98d3f0",
+    "subject104.dat": "7eb272213cbfe11d9e466a2163b6c9c2ed8d2542fc6f08283fd1bf222cac8994",
+    "subject105.dat": "7837cfede57fe45ec20d553c6c2b0c498ab324daae23bfd202c0ffea9f71a7f6",
+    "subject106.dat": "0da1dda3fa56d75d6413fc9198949d3ebc2102d77574cb5fe0739674687609f2",
+    "subject107.dat": "a02195e9599eb249f79103912d27eb4f62d8a0f59e4763b0dd8250fee5f3f020",
+    "subject108.dat": "81ce6b21b9c1e01dc02099c4f9387699547b08b28b387d09a56e0cb0a8af22fc",
+    "subject109.dat": "5109d5cd8334769566b4ae602adf3e5f4bb7b9ee8ca678f0c481d333114b07c7",
+}
 
 COLUMNS = 54  # time [s], activity id, heart rate, 3 IMUs of 17 columns
 ACTIVITY_IDS = (1, 2, 3, 4, 5, 6, 7, 12, 13, 16, 17, 24)  # in the order of the spec's classes
@@ -18,6 +89,11 @@ TRANSIENT = 0
 SUBJECTS = range(101, 110)
 LONGEST_STEP = 0.5  # s; a longer step between two rows ends a bout
 DECIMATE = 2  # 100 Hz -> 50 Hz
+
+
+def check_download(folder: Path) -> None:
+    """Compare the protocol files with their sums; UserError where one is missing or differs."""
+    check_sums(folder / "Protocol", SHA256)
 
 
 def files(folder: Path) -> list[Path]:
@@ -75,6 +151,8 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
 
 def read_subject(path: Path) -> tuple[list[tuple[np.ndarray, int]], dict[str, int]]:
     """Bouts [(signal (rows, 52) float32 at 50 Hz, class index)] and counts of the rows read and left out."""
+    import pandas as pd
+
     table = _parse(path)
     time = table[0].to_numpy()
     activity = table[1].to_numpy()
@@ -96,7 +174,10 @@ def read_subject(path: Path) -> tuple[list[tuple[np.ndarray, int]], dict[str, in
     return bouts, {"rows": len(activity), "transient": transient, "other": other}
 
 
-def _parse(path: Path) -> pa.Table:
+def _parse(path: Path) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.csv as csv
+
     names = [str(i) for i in range(COLUMNS)]
     types = {name: pa.float32() for name in names} | {"0": pa.float64(), "1": pa.int64()}
     try:
@@ -131,6 +212,3 @@ def _first_bad_line(path: Path, lines: Iterable[bytes]) -> str | None:
             except ValueError:
                 return f"{path}, line {number}, column {column}: '{value.decode(errors='replace')}' is not a number."
     return None
-
-
-assert len(ACTIVITY_IDS) == len(SPECS["pamap2"].classes)

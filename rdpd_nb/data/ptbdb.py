@@ -1,19 +1,59 @@
 """PTB Diagnostic ECG Database (PhysioNet ptbdb 1.0.0): WFDB records at 1000 Hz -> 15 leads at 200 Hz."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import wfdb
-from scipy.signal import resample_poly
 
 from ..errors import UserError, require_folder
-from ..paper import LEADS, published
+from ..paper import published
+from .spec import Size, Source, Spec, check_sums
 from .windows import Ledger, Recordings
+
+if TYPE_CHECKING:
+    import wfdb
+
+LEADS = ("i", "ii", "iii", "avr", "avl", "avf", "v1", "v2", "v3", "v4", "v5", "v6", "vx", "vy", "vz")
+SPEC = Spec(
+    name="ptbdb",
+    title="PTBDB",
+    rate="200 Hz",
+    channels=LEADS,
+    units="mV",
+    classes=(
+        "myocardial infarction",
+        "healthy control",
+        "cardiomyopathy or heart failure",
+        "bundle branch block",
+        "dysrhythmia",
+        "hypertrophy",
+    ),
+    views={"all": tuple(range(15)), "lead_i": (0,)},
+    view_titles={"all": "All", "lead_i": "Lead I"},
+    length=2000,
+    segment=500,
+    hop=1000,
+    kernel=32,
+    stride=8,
+    teacher=Size((64, 128), 32),
+    student=Size((16, 32), 8),
+    temperature=5.0,
+    split="random",
+    table="table3_ptbdb",
+)
+SOURCE = Source(
+    page="https://physionet.org/content/ptbdb/1.0.0/",
+    size="about 1.7 GB",
+    licence="ODC-By 1.0",
+    archive="https://physionet.org/content/ptbdb/get-zip/1.0.0/",
+    strip="ptb-diagnostic-ecg-database-1.0.0",
+)
 
 RATE = 200  # Hz, of the windows
 STANDARD_LEADS = LEADS[:12]  # in .dat; the three Frank leads are in .xyz
@@ -25,6 +65,17 @@ GROUPS = (  # start of 'Reason for admission', in the order of the spec's classe
     ("dysrhythmia",),
     ("hypertrophy",),
 )
+
+
+def check_download(folder: Path) -> None:
+    """Compare all files with the sums of the release's own list; UserError where one is missing or differs."""
+    listing = folder / "SHA256SUMS.txt"
+    if not listing.is_file():
+        raise UserError(f"{folder}: no SHA256SUMS.txt in the download; nothing was kept, run the download again.")
+    pairs = re.findall(r"^([0-9a-f]{64})\s+(\S+)$", listing.read_text(), re.M)
+    if not pairs:
+        raise UserError(f"{listing}: no list of sums; nothing was kept, run the download again.")
+    check_sums(folder, {name: total for total, name in pairs})
 
 
 def files(folder: Path) -> list[Path]:
@@ -90,7 +141,9 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     )
 
 
-def _header(path: Path) -> wfdb.Record:
+def _header(path: Path) -> "wfdb.Record":
+    import wfdb
+
     try:
         header = wfdb.rdheader(str(path.with_suffix("")))
         if not header.sig_name:
@@ -100,7 +153,7 @@ def _header(path: Path) -> wfdb.Record:
         raise UserError(f"{path}: not a readable WFDB header ({error}); download it again.") from None
 
 
-def diagnosis(path: Path, header: wfdb.Record | None = None) -> str:
+def diagnosis(path: Path, header: "wfdb.Record | None" = None) -> str:
     """'Reason for admission' of a record, from the comments of its header."""
     for comment in (header or _header(path)).comments:
         name, _, value = comment.partition(":")
@@ -124,6 +177,9 @@ def read_record(path: Path) -> tuple[np.ndarray, int]:
 
     Frank leads are NaN where the .xyz file is not there. Checks sizes and the header's checksums.
     """
+    import wfdb
+    from scipy.signal import resample_poly
+
     header = _header(path)
     names = [name.lower() for name in header.sig_name]
     missing = [lead for lead in STANDARD_LEADS if lead not in names]
@@ -144,7 +200,7 @@ def read_record(path: Path) -> tuple[np.ndarray, int]:
     return signal, record.sig_len
 
 
-def _is_there(path: Path, header: wfdb.Record, channel: int) -> bool:
+def _is_there(path: Path, header: "wfdb.Record", channel: int) -> bool:
     """Whether a channel's file is there and whole; only the Frank leads' .xyz may be missing."""
     file = path.parent / header.file_name[channel]
     if not file.exists():

@@ -4,12 +4,16 @@ Shapes: N samples in all recordings together, D channels, R recordings, n window
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..errors import UserError
-from ..paper import PAPER, Protocol, Spec
+from ..paper import PAPER, Protocol
+from .spec import Spec
+
+SOURCES = ("simulated", "real")
+PARTS = ("", "train", "test")
 
 
 @dataclass
@@ -28,7 +32,8 @@ class Recordings:
     """What a reader hands over: continuous stretches of signal one after another in one array.
 
     series (N, D) float32 in raw units, NaN where nothing was measured; recording r is rows start[r]:stop[r], of
-    one subject and one class. part is 'train' or 'test' where the publisher fixed it, else ''.
+    one subject and one class. part is 'train' or 'test' where the publisher fixed it, else ''. Raises UserError, as
+    `check` does, with what does not fit: a reader made them, so the sentence is for its author.
     """
 
     series: np.ndarray
@@ -41,12 +46,46 @@ class Recordings:
     part: np.ndarray | None = None  # (R,)
     subjects_are_blocks: bool = False  # no subject ids in the files: 'subjects' are blocks of neighbouring windows
 
+    def __post_init__(self) -> None:
+        count = len(self.start)
+        parts = [] if self.part is None else [self.part]
+        if self.series.ndim != 2 or self.series.dtype != np.float32:
+            fault = f"series is {self.series.shape} {self.series.dtype} where (samples, channels) float32 is needed"
+        elif any(np.shape(a) != (count,) for a in (self.start, self.stop, self.subject, self.label, *parts)):
+            fault = f"start, stop, subject, label and part need one entry for each of the {count} recordings"
+        elif count and ((self.start > self.stop).any() or self.start[0] < 0 or self.stop.max() > len(self.series)):
+            fault = f"a recording begins after its end or outside the {len(self.series):,} rows of the series"
+        elif (self.start[1:] < self.stop[:-1]).any():
+            fault = "recordings overlap, or do not follow one another in the series"
+        elif not np.issubdtype(self.label.dtype, np.integer) or self.label.min(initial=0) < 0:
+            fault = "labels should be whole numbers from 0"
+        elif not np.isin(parts, PARTS).all():
+            fault = "part should be 'train', 'test' or ''"
+        else:
+            return
+        raise UserError(f"recordings: {fault}; correct what `read` of the data set returns.")
+
+    def check(self, spec: Spec) -> None:
+        """Raises UserError where channels or labels are not those of the data set."""
+        channels, labels = self.series.shape[1], self.label[self.label >= len(spec.classes)]
+        if channels != len(spec.channels):
+            raise UserError(f"{spec.title}: recordings of {channels} channels, but its spec has {len(spec.channels)}.")
+        if len(labels):
+            raise UserError(f"{spec.title}: {_label_fault(self.label, spec)}.")
+
+
+def _label_fault(label: np.ndarray, spec: Spec) -> str:
+    """What is wrong with labels that are not all 0 to C-1."""
+    classes = len(spec.classes)
+    from_one = " (labels start at 1? subtract 1)" if (label.min(), label.max()) == (1, classes) else ""
+    return f"labels run from {label.min()} to {label.max()}, but {classes} classes are 0 to {classes - 1}{from_one}"
+
 
 @dataclass(frozen=True)
 class Windows:
     """All windows of one view of a data set. The label is beside the series, never a column of it."""
 
-    dataset: str
+    spec: Spec  # under `protocol`
     source: str  # 'simulated' or 'real'
     view: str
     series: np.ndarray  # (N, D) float32, raw units, the view's channels only
@@ -62,9 +101,62 @@ class Windows:
     subjects_are_blocks: bool = False
     protocol: Protocol = PAPER
 
+    @classmethod
+    def from_arrays(
+        cls,
+        spec: Spec,
+        x: np.ndarray,
+        y: np.ndarray,
+        subject: np.ndarray,
+        view: str = "all",
+        source: str = "real",
+        part: np.ndarray | None = None,
+    ) -> "Windows":
+        """Windows out of arrays, each window a recording of its own.
+
+        x (n, l, D) in raw units with the view's D channels, NaN where nothing was measured; it becomes float32, and
+        is not copied where it is. y (n,) labels 0..C-1; subject (n,) whole numbers or names; part (n,) 'train' or
+        'test', needed where the spec's split is 'official'. Raises UserError where something does not fit the spec.
+
+        Knowledge crosses between views of the same windows: make view 'all' here and take the poor ones by `select`.
+        """
+        spec.require_view(view)
+        x, y, subject = _array(spec, x=x), _array(spec, y=y), _array(spec, subject=subject)
+        part = np.full(y.shape, "") if part is None else _array(spec, part=part)
+        fault = _array_fault(spec, x, y, subject, part, view)
+        if not fault and source not in SOURCES:
+            fault = f"source is {source!r}; it should be {' or '.join(map(repr, SOURCES))}"
+        if fault:
+            raise UserError(f"{spec.title}: {fault}.")
+        with np.errstate(over="ignore"):
+            series = x.reshape(-1, x.shape[2]).astype(np.float32, copy=False)
+        if np.isinf(series).sum() > np.isinf(x).sum():
+            raise UserError(f"{spec.title}: x holds numbers beyond float32's 3.4e38; scale the channel they are in.")
+        count, label = len(x), y.astype(np.int64)
+        subject = subject.astype(np.int64) if subject.dtype.kind == "f" else subject
+        start = np.arange(count) * spec.length
+        stop = start + spec.length
+        ledger, totals = Ledger(), {"subjects": len(np.unique(subject)), "classes": len(np.unique(label))}
+        ledger.add(f"windows of {spec.length} samples at {spec.rate}, as arrays", windows=count, **totals)
+        return cls(
+            spec=spec,
+            source=source,
+            view=view,
+            series=series,
+            start=start,
+            label=label,
+            recording=np.arange(count),
+            recording_rows=np.stack([start, stop], 1),
+            recording_subject=subject,
+            recording_part=part.astype("U5"),
+            ledger=ledger.rows,
+            statistics={**totals, "attributes": len(spec.channels), "total_length": len(series)},
+            fingerprint=fingerprint(spec.name, *spec.channels, series, start, stop, start, label, subject),
+        )
+
     @property
-    def spec(self) -> Spec:
-        return self.protocol.spec(self.dataset)
+    def dataset(self) -> str:
+        return self.spec.name
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -75,12 +167,70 @@ class Windows:
         """(n,) subject of each window."""
         return self.recording_subject[self.recording]
 
+    def under(self, protocol: Protocol) -> "Windows":
+        """The same windows under another protocol than the text's: its temperature, its held-out subjects."""
+        if protocol == self.protocol:
+            return self
+        if self.protocol != PAPER:
+            raise UserError(f"{self.spec.title}: these windows are under a protocol already; begin with `data.load`.")
+        return replace(self, spec=protocol.adapt(self.spec), protocol=protocol)
+
+    def select(self, view: str) -> "Windows":
+        """The same windows with the channels of a poorer view only, as `data.load` gives them."""
+        self.spec.require_view(view)
+        here, wanted = self.spec.views[self.view], self.spec.views[view]
+        if not set(wanted) <= set(here):
+            raise UserError(f"{self.spec.title}: view '{self.view}' lacks channels of '{view}'; take it from 'all'.")
+        columns = [here.index(channel) for channel in wanted]
+        return replace(self, view=view, series=np.ascontiguousarray(self.series[:, columns]))
+
     def __len__(self) -> int:
         return len(self.start)
 
     def __getitem__(self, index: np.ndarray) -> np.ndarray:
         """Windows (len(index), l, D), copied out of the series."""
         return self.series[np.asarray(self.start[index])[..., None] + np.arange(self.spec.length)]
+
+
+def _array(spec: Spec, **named: object) -> np.ndarray:
+    """The one argument as an array."""
+    ((name, given),) = named.items()
+    try:
+        return np.asarray(given)
+    except ValueError:
+        raise UserError(f"{spec.title}: {name} is ragged; its rows should be of one length.") from None
+
+
+def _array_fault(
+    spec: Spec, x: np.ndarray, y: np.ndarray, subject: np.ndarray, part: np.ndarray, view: str
+) -> str | None:
+    """What does not fit the spec in the arrays of `Windows.from_arrays`, with what to do; None where all does."""
+    if x.ndim != 3 or not len(x):
+        return f"x has shape {x.shape}; it should be (windows, samples, channels), with one window at least"
+    if x.dtype.kind not in "fiub":
+        return f"x holds {x.dtype}; it should hold real numbers, NaN where nothing was measured"
+    if x.shape[1] != spec.length:
+        return f"windows of {x.shape[1]} samples; the spec's length is {spec.length}, so cut them anew or change it"
+    if x.shape[2] != len(spec.views[view]):
+        return f"windows of {x.shape[2]} channels, but view '{view}' has {len(spec.views[view])}"
+    for name, array in (("y", y), ("subject", subject), ("part", part)):
+        if array.shape != (len(x),):
+            return f"{name} has shape {array.shape}; it should have one entry for each of the {len(x):,} windows"
+    if not _whole(y):
+        return f"y holds {y.dtype} where labels are whole numbers from 0; number the classes as the spec names them"
+    if y.min() < 0 or y.max() >= len(spec.classes):
+        return _label_fault(y, spec)
+    if not _whole(subject) and subject.dtype.kind != "U":
+        return f"subject holds {subject.dtype}; subjects are whole numbers or names"
+    if part.dtype.kind != "U" or not np.isin(part, PARTS).all():
+        return "part should be 'train', 'test' or ''"
+    if spec.split == "official" and (part == "").any():
+        return "its split is 'official', so part should say 'train' or 'test' of every window"
+    return None
+
+
+def _whole(array: np.ndarray) -> bool:
+    return array.dtype.kind in "iu" or (array.dtype.kind == "f" and bool((array % 1 == 0).all()))
 
 
 @dataclass(frozen=True)
