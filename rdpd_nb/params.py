@@ -1,25 +1,22 @@
-"""A notebook's parameters: typed, checked, unknown names refused; and where a run's files live.
+"""A notebook's parameters, and a profile's settings: typed, checked, unknown names refused.
 
-A notebook calls `run = params.check("03_direct", globals())` in the cell after its `parameters` cell. No other
-module knows paths.
+A notebook calls `run = params.check("03_direct", globals())` in the cell after its `parameters` cell.
 """
 
 import ast
 import difflib
 import math
-import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from . import data
+from .data import SPECS
 from .errors import UserError
 from .files import root
-from .paper import METHODS, SPECS, SWITCHES, Protocol, Spec
+from .paper import METHODS, SWITCHES
+from .run import Run
 
 
 def _is_int(value: Any) -> bool:
@@ -80,74 +77,6 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
 # What a profile holds; sweeps may be empty.
 PROFILE = ("source", "datasets", "raw", "scale", "seeds", "epochs", "patience", "device", "switches", "sweeps")
 SWEEPS = ("views", "presets", "epochs", "fractions", "fraction_of", "amplitudes", "noise_kind")
-
-
-@dataclass(frozen=True)
-class Run:
-    """The checked parameters of one notebook run, and the places its files go to."""
-
-    notebook: str
-    parameters: dict[str, Any]
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["parameters"][name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-    @property
-    def protocol(self) -> Protocol:
-        return Protocol(**self.parameters["switches"])
-
-    @property
-    def spec(self) -> Spec:
-        return self.protocol.spec(self.parameters["dataset"])
-
-    @property
-    def results_root(self) -> Path:
-        """results/<profile>; a relative folder counts from the project's, `results` itself may be $RDPD_RESULTS."""
-        chosen = self.parameters["results"]
-        if chosen == "results":
-            chosen = os.environ.get("RDPD_RESULTS") or chosen
-        return root() / chosen / self.parameters["profile"]
-
-    @property
-    def figures_folder(self) -> Path:
-        """figures/<profile>; inside the results folder where that is not the project's own."""
-        base = self.results_root.parent
-        return (root() if base == root() / "results" else base) / "figures" / self.parameters["profile"]
-
-    def path(self, name: str, view: str | None = None, dataset: str | None = None) -> Path:
-        """results/<profile>/<dataset>/<view>/<name>."""
-        return self.results_root / (dataset or self.dataset) / (view or self.view) / name
-
-    def record_path(self, name: str, view: str | None = None, dataset: str | None = None) -> Path:
-        """The record of a method (or of '01_preprocessing', a sweep) of one view."""
-        return self.path(f"{name}.json", view, dataset)
-
-    @property
-    def checkpoints(self) -> Path:
-        """Where trainings of this notebook keep their state until the record is written."""
-        return self.path(f"{self.notebook}.checkpoints")
-
-    @property
-    def teachers(self) -> Path:
-        """Where 08_rich_data_size keeps its teachers, which are the same for every poor view."""
-        return self.path("rich_data_size.teachers", "all")
-
-    @property
-    def knowledge_path(self) -> Path:
-        """What the teacher of this data set handed over."""
-        return self.path("teacher.knowledge.safetensors", "all")
-
-    def load(self, view: str | None = None) -> data.Windows:
-        """Windows of the run's view (or another one) of its data set."""
-        p = self.parameters
-        windows = data.load(p["dataset"], view or p["view"], p["source"], p["raw"], float(p["scale"]))
-        return replace(windows, protocol=self.protocol)
-
-    def __str__(self) -> str:
-        return ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
 
 
 def check(notebook: str, given: dict[str, Any]) -> Run:

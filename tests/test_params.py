@@ -1,14 +1,18 @@
 """Notebook parameters: every wrong value is refused in one sentence; where a run's files go; profiles."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from rdpd_nb import data, params
+from rdpd_nb.data import SPECS
 from rdpd_nb.errors import UserError
-from rdpd_nb.paper import METHODS, SPECS, Protocol
+from rdpd_nb.paper import METHODS, Protocol
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 GOOD = {
@@ -405,6 +409,57 @@ def test_a_run_loads_its_own_view_or_another(simulated, monkeypatch):
     loaded = params.check("07_rdpd", {**GOOD, **real}).load()
     assert calls == [("pamap2", "wrist", "real", "somewhere", 1.0)]
     assert loaded.protocol == Protocol(batch_order="once")
+
+
+def test_a_run_loads_under_another_protocol(simulated):
+    given = {**GOOD, "dataset": "pamap2", "scale": 0, "switches": {"pamap2_held_out": "101_105"}}
+    run = params.check("11_paper_and_released_code", given)
+    assert run.spec.test_subjects == run.load().spec.test_subjects == (105,)
+    assert run.load(protocol=Protocol()).spec is SPECS["pamap2"]
+    assert run.load("all", Protocol(temperature="5")).protocol == Protocol(temperature="5")
+
+
+def test_splits_of_a_run(simulated):
+    run = params.check("07_rdpd", {**GOOD, "dataset": "ptbdb", "view": "lead_i", "scale": 0, "seeds": [3, 1]})
+    windows = run.load()
+    splits = run.splits(windows)
+    assert list(splits) == [3, 1]
+    for seed, split in splits.items():
+        assert split.test.tolist() == data.split(windows, seed).test.tolist()
+
+
+def test_how_a_run_trains(project):
+    run = params.check("07_rdpd", {**GOOD, "epochs": 7, "patience": 2, "device": "cpu"})
+    checkpoints = project / "results" / "demo" / "pamap2" / "wrist" / "07_rdpd.checkpoints"
+    assert run.training == {"epochs": 7, "patience": 2, "device": "cpu", "checkpoints": checkpoints}
+
+
+def test_what_titles_say_of_the_data():
+    run = params.check("07_rdpd", GOOD)
+    assert run.note() == "PAMAP2, Wrist, simulated data"
+    assert run.note(with_view=False) == "PAMAP2, simulated data"
+    assert params.check("02_teacher", {**GOOD, "view": "all"}).note() == "PAMAP2, simulated data"
+    real = {"dataset": "mimic3", "view": "bp", "source": "real", "profile": "paper"}
+    assert params.check("07_rdpd", {**GOOD, **real}).note() == "MIMIC-III, BP, real data"
+
+
+def test_a_run_knows_when_it_began():
+    before = time.perf_counter()
+    run = params.check("07_rdpd", GOOD)
+    assert before <= run.began <= time.perf_counter()
+    assert run == params.Run("07_rdpd", GOOD)  # whenever that was
+
+
+def test_parameters_are_checked_before_anything_slow_is_imported():
+    """Snakemake reads its Snakefile, and so this package, once a job."""
+    slow = "{'torch', 'pandas', 'matplotlib', 'scipy', 'sklearn', 'pyarrow', 'duckdb', 'wfdb'}"
+    code = (
+        f"import sys; import rdpd_nb.params, rdpd_nb.run, rdpd_nb.reproduce; print(sorted({slow} & set(sys.modules)))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=NOTEBOOKS.parent, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("given", [{**GOOD, "dataset": "mimic3", "view": "bp"}, {**TABLES, "datasets": ["mimic3"]}])
