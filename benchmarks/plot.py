@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from rdpd_nb.data import SPECS
 from rdpd_nb.files import replace_file
-from rdpd_nb.paper import SPECS
 from rdpd_nb.report import set_style
 
 # Okabe and Ito's colours, as in the figures of the paper.

@@ -7,8 +7,9 @@ from math import ceil
 
 import yaml
 
+from rdpd_nb.data import SPECS
 from rdpd_nb.files import root
-from rdpd_nb.paper import BATCH_SIZE, SPECS, STUDENT_METHODS, published
+from rdpd_nb.paper import BATCH_SIZE, STUDENT_METHODS, published
 
 # PAMAP2: windows of the nine subjects as simulated at scale 1, of which 101 (test) and 105 (validation) hold about the
 # share that they have of the labelled rows in the real files.

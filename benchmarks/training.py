@@ -23,9 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from rdpd_nb import losses, training
-from rdpd_nb.data.windows import Windows
+from rdpd_nb.data import SPECS, Spec, Windows
 from rdpd_nb.models import _Convolution, read_samples
-from rdpd_nb.paper import BATCH_SIZE, DROPOUT, LEARNING_RATE, METHODS, SPECS, Spec
+from rdpd_nb.paper import BATCH_SIZE, DROPOUT, LEARNING_RATE, METHODS
 
 MODELS = (
     ("pamap2", "all", (10,)), ("pamap2", "wrist", (10, 50)),
@@ -65,7 +65,7 @@ def random_windows(spec: Spec, view: str, count: int) -> Windows:
     rng = np.random.default_rng(0)
     rows = count * spec.hop + spec.length
     return Windows(
-        spec.name, "simulated", view,
+        spec, "simulated", view,
         series=rng.standard_normal((rows, len(spec.views[view])), np.float32),
         start=np.arange(count) * spec.hop, label=rng.integers(0, len(spec.classes), count),
         recording=np.zeros(count, np.int64), recording_rows=np.array([[0, rows]]), recording_subject=np.array([1]),
