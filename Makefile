@@ -17,7 +17,7 @@ CORES ?=
 .PHONY: help setup reproduce site test lab data notebooks bench lint
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'make reproduce PROFILE=paper DATASETS="mimic3 uci_har" SOURCE=real RAW=folder SEEDS=3 EPOCHS=30'
 
