@@ -10,6 +10,7 @@ from rdpd_nb import data
 from rdpd_nb.data import SPECS, Recordings, Windows, cut, split, standardise, standardiser
 from rdpd_nb.data.windows import Ledger, fingerprint
 from rdpd_nb.errors import UserError
+from rdpd_nb.paper import Protocol
 
 PARTS = ("train", "validation", "test")
 RANDOM = [name for name, spec in SPECS.items() if spec.split == "random"]
@@ -440,3 +441,183 @@ def test_fingerprint_of_windows_changes_with_series_subjects_labels_and_bounds(t
     assert len(set(marks.values())) == len(marks)
     again = through_the_cache(tmp_path / "again", "mimic3", base, view="hr")
     assert again.fingerprint == marks["nothing"]  # the same for every view
+
+
+# ------------------------------------------------------------------------------------- what a reader hands over
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"series": np.zeros((6 * 99, 6))}, "series is .594, 6. float64 where .samples, channels. float32 is needed"),
+        ({"series": np.zeros(600, np.float32)}, "series is .600,. float32"),
+        ({"start": np.arange(5) * 99}, "one entry for each of the 5 recordings"),
+        ({"stop": np.array(594)}, "one entry for each of the 6 recordings"),
+        ({"subject": np.arange(7)}, "one entry for each of the 6 recordings"),
+        ({"label": np.zeros((6, 1), int)}, "one entry for each of the 6 recordings"),
+        ({"part": np.array(["train"] * 5)}, "one entry for each of the 6 recordings"),
+        ({"start": np.array([-1, 99, 198, 297, 396, 495])}, "begins after its end or outside the 594 rows"),
+        ({"stop": np.array([99, 198, 297, 396, 495, 595])}, "outside the 594 rows of the series"),
+        ({"stop": np.array([99, 90, 297, 396, 495, 594])}, "begins after its end"),
+        ({"stop": np.array([100, 198, 297, 396, 495, 594])}, "recordings overlap"),
+        ({"label": np.arange(6) / 2}, "labels should be whole numbers from 0"),
+        ({"label": np.arange(6) - 1}, "labels should be whole numbers from 0"),
+        ({"part": np.array(["train"] * 5 + ["validation"])}, "part should be 'train', 'test' or ''"),
+    ],
+)
+def test_recordings_that_do_not_fit_together_are_refused(changes, words):
+    with pytest.raises(UserError, match=words):
+        make_recordings("mimic3", **changes)
+
+
+def test_recordings_of_other_channels_or_classes_than_the_specs_are_refused_and_nothing_is_written(tmp_path):
+    more = np.zeros((6 * 99, 7), np.float32)
+    with pytest.raises(UserError, match="MIMIC-III: recordings of 7 channels, but its spec has 6"):
+        through_the_cache(tmp_path / "channels", "mimic3", make_recordings("mimic3", series=more))
+    with pytest.raises(UserError, match=r"MIMIC-III: labels run from 1 to 8, .* \(labels start at 1\? subtract 1\)"):
+        through_the_cache(tmp_path / "labels", "mimic3", make_recordings("mimic3", label=np.array([1, 2, 3, 4, 5, 8])))
+    assert list(tmp_path.rglob("*.*")) == []
+
+
+# -------------------------------------------------------------------------------------------------- from arrays
+
+SPEC = SPECS["mimic3"]
+
+
+def arrays_of(dataset: str = "mimic3", n: int = 20, view: str = "all", **changes) -> dict:
+    """What `Windows.from_arrays` takes, two windows a subject."""
+    spec, rng = SPECS[dataset], np.random.default_rng(0)
+    fields = {
+        "x": rng.normal(size=(n, spec.length, len(spec.views[view]))).astype(np.float32),
+        "y": np.arange(n) % len(spec.classes),
+        "subject": np.arange(n) // 2,
+        "view": view,
+    }
+    return {**fields, **changes}
+
+
+@pytest.mark.parametrize(("dataset", "view"), [("mimic3", "all"), ("mimic3", "bp"), ("ptbdb", "lead_i")])
+def test_windows_from_arrays_hold_the_arrays(dataset, view):
+    given = arrays_of(dataset, view=view)
+    windows = Windows.from_arrays(SPECS[dataset], **given)
+    np.testing.assert_array_equal(windows[np.arange(20)], given["x"])
+    np.testing.assert_array_equal(windows.label, given["y"])
+    np.testing.assert_array_equal(windows.subject, given["subject"])
+    assert (windows.spec, windows.dataset, windows.view, windows.source) == (SPECS[dataset], dataset, view, "real")
+    assert len(windows.channels) == windows.series.shape[1] == given["x"].shape[2]
+    assert windows.ledger[-1]["windows"] == 20 and windows.ledger[-1]["subjects"] == 10
+    assert windows.statistics["attributes"] == len(SPECS[dataset].channels)
+    parts = split(windows, 0)
+    assert sum(parts.counts()["windows"].values()) == 20
+
+
+def test_windows_from_arrays_are_those_that_come_out_of_the_cache(tmp_path):
+    """Recordings of one window each, read from files: the same series, index and fingerprint."""
+    given, n = arrays_of(), 20
+    start = np.arange(n) * SPEC.length
+    recordings = Recordings(
+        given["x"].reshape(-1, 6), start, start + SPEC.length, given["subject"], given["y"], Ledger(), {}
+    )
+    windows, read = Windows.from_arrays(SPEC, **given), through_the_cache(tmp_path / "cache", "mimic3", recordings)
+    assert windows.fingerprint == read.fingerprint
+    for name in ("series", "start", "label", "recording", "recording_rows", "recording_subject", "recording_part"):
+        np.testing.assert_array_equal(getattr(windows, name), getattr(read, name))
+        assert getattr(windows, name).dtype == getattr(read, name).dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int16, np.int64, np.uint8, bool])
+def test_numbers_become_float32(dtype):
+    x = (arrays_of()["x"] * 10 + 100).astype(dtype)
+    windows = Windows.from_arrays(SPEC, **arrays_of(x=x))
+    assert windows.series.dtype == np.float32
+    np.testing.assert_array_equal(windows[np.arange(20)], x.astype(np.float32))
+
+
+def test_lists_whole_floats_and_names_of_subjects_are_taken():
+    given = arrays_of()
+    names = [f"person {i}" for i in given["subject"]]
+    windows = Windows.from_arrays(SPEC, given["x"].tolist(), given["y"].astype(float), names, view="all")
+    assert windows.label.dtype == np.int64 and windows.subject.tolist() == names
+    assert split(windows, 0).counts()["subjects"] == {"train": 8, "validation": 1, "test": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"x": np.zeros((20, 48))}, r"x has shape \(20, 48\); it should be \(windows, samples, channels\)"),
+        ({"x": np.zeros((0, 48, 6)), "y": [], "subject": []}, "with one window at least"),
+        ({"x": [[[1.0, 2.0], [1.0]]]}, "x is ragged"),
+        ({"x": np.zeros((20, 47, 6))}, "windows of 47 samples; the spec's length is 48"),
+        ({"x": np.zeros((20, 6, 48))}, "windows of 6 samples"),
+        ({"x": np.zeros((20, 48, 2))}, "windows of 2 channels, but view 'all' has 6"),
+        ({"view": "bp"}, "windows of 6 channels, but view 'bp' has 2"),
+        ({"view": "wrist"}, "MIMIC-III has no view 'wrist'; use one of all, bp, hr, rr"),
+        ({"x": np.zeros((20, 48, 6), complex)}, "x holds complex128; it should hold real numbers"),
+        ({"x": np.zeros((20, 48, 6), object)}, "x holds object"),
+        ({"x": np.full((20, 48, 6), "1.0")}, "x holds <U3"),
+        ({"x": np.zeros((20, 48, 6), "M8[s]")}, "x holds datetime64"),
+        ({"x": np.full((20, 48, 6), 1e39)}, "x holds numbers beyond float32's 3.4e38"),
+        ({"y": np.arange(19)}, r"y has shape \(19,\); it should have one entry for each of the 20 windows"),
+        ({"y": np.zeros((20, 1), int)}, r"y has shape \(20, 1\)"),
+        ({"y": 3}, r"y has shape \(\)"),
+        ({"subject": np.arange(21)}, r"subject has shape \(21,\)"),
+        ({"part": np.full(3, "train")}, r"part has shape \(3,\)"),
+        (
+            {"y": np.arange(20) % 8 + 1},
+            r"from 1 to 8, but 8 classes are 0 to 7 \(labels start at 1\? subtract 1\)",
+        ),
+        ({"y": np.arange(20) % 9}, "labels run from 0 to 8, but 8 classes are 0 to 7.$"),
+        ({"y": np.arange(20) % 8 - 1}, "labels run from -1 to 6"),
+        ({"y": np.arange(20) / 4}, "y holds float64 where labels are whole numbers"),
+        ({"y": np.full(20, np.nan)}, "y holds float64"),
+        ({"y": np.full(20, "septicaemia")}, "y holds <U11 where labels are whole numbers"),
+        ({"subject": np.arange(20) / 4}, "subject holds float64; subjects are whole numbers or names"),
+        ({"subject": np.full(20, None)}, "subject holds object"),
+        ({"part": np.full(20, "validation")}, "part should be 'train', 'test' or ''"),
+        ({"source": "measured"}, "source is 'measured'; it should be 'simulated' or 'real'"),
+    ],
+)
+def test_arrays_that_do_not_fit_the_spec_are_refused(changes, words):
+    with pytest.raises(UserError, match=words) as caught:
+        Windows.from_arrays(SPEC, **{**arrays_of(), **changes})
+    assert str(caught.value).startswith("MIMIC-III")
+
+
+def test_an_official_split_needs_the_publishers_parts():
+    part = np.repeat(["train", "test"], [14, 6])
+    windows = Windows.from_arrays(SPECS["uci_har"], **arrays_of("uci_har", part=part))
+    np.testing.assert_array_equal(split(windows, 0).test, np.arange(14, 20))
+    for missing in (None, np.where(np.arange(20) == 3, "", part)):
+        with pytest.raises(UserError, match="UCI HAR: its split is 'official', so part should say"):
+            Windows.from_arrays(SPECS["uci_har"], **arrays_of("uci_har", part=missing))
+
+
+def test_a_poor_view_is_selected_from_the_rich_one_and_keeps_its_fingerprint():
+    rich = Windows.from_arrays(SPEC, **arrays_of())
+    poor = rich.select("bp")
+    np.testing.assert_array_equal(poor.series, rich.series[:, [3, 4]])
+    assert (poor.view, poor.channels, poor.fingerprint) == ("bp", ("bp_systolic", "bp_diastolic"), rich.fingerprint)
+    assert poor.series.flags.c_contiguous
+    for view, words in (("hr", "view 'bp' lacks channels of 'hr'; take it from 'all'"), ("wrist", "no view 'wrist'")):
+        with pytest.raises(UserError, match=words):
+            poor.select(view)
+
+
+# ---------------------------------------------------------------------------------------------- another protocol
+
+
+def test_windows_under_a_protocol_have_its_spec_and_the_same_signal():
+    windows = pamap2_windows()
+    other = windows.under(Protocol(pamap2_held_out="101_105", temperature="5"))
+    assert (other.spec.validation_subjects, other.spec.test_subjects) == ((101,), (105,))
+    assert set(other.subject[split(other, 0).test]) == {105}
+    assert other.series is windows.series and other.fingerprint == windows.fingerprint
+    assert windows.spec is SPECS["pamap2"] and windows.under(Protocol()) is windows
+
+
+def test_a_protocol_is_chosen_once():
+    """From another one than the text's, what the first has changed would stay."""
+    other = pamap2_windows().under(Protocol(pamap2_held_out="101_105"))
+    assert other.under(Protocol(pamap2_held_out="101_105")) is other
+    with pytest.raises(UserError, match="PAMAP2: these windows are under a protocol already"):
+        other.under(Protocol())
