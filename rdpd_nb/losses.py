@@ -1,14 +1,16 @@
-"""Eq. 6-15 of the paper, one function an equation.
+"""Eq. 6-15 of the paper, one function an equation, and `member_loss`: what a model minimises.
 
-Every loss returns one value a row, shape (...), in nats; its mean over the rows of a batch is what is minimised.
-Logits have shape (..., C), attention (..., M), labels (...) of class indices. All work in log space.
+The loss of an equation is one value a row, shape (...), in nats. Logits have shape (..., C), attention (..., M), labels
+(...) of class indices. All work in log space.
 """
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .paper import PAPER, Protocol
+from .paper import BATCH_SIZE, PAPER, Protocol
 
 
 def log_softmax_t(logits: Tensor, temperature: float = 1.0) -> Tensor:
@@ -72,30 +74,44 @@ def combined_loss(logits: Tensor, combine: Tensor, y: Tensor, temperature: float
     return _negative_log_likelihood(combined_log_predictions(logits, combine, temperature), y)
 
 
-def loss_terms(
-    names: tuple[str, ...],
-    *,
-    logits: Tensor,
+def member_loss(
+    terms: Sequence[str],
     log_attention: Tensor,
-    combine: Tensor,
+    logits: Tensor,
     y: Tensor,
+    *,
+    combine: Tensor,
     temperature: float,
-    p_teacher: Tensor | None = None,
-    a_teacher: Tensor | None = None,
+    taught: tuple[Tensor, Tensor] | None = None,
+    weight: Tensor | None = None,
+    uses: Tensor | None = None,
     protocol: Protocol = PAPER,
-) -> dict[str, Tensor]:
-    """The named terms of Eq. 8 and Eq. 15, each one value a row.
+) -> Tensor:
+    """What a member minimises on a batch: the mean over rows of the plain sum of its terms (Eq. 8; Eq. 15, ablations).
 
-    Eq. 15 is the plain sum of 'attention', 'hard', 'soft' and 'combined'; the ablations leave terms out.
+    terms: of 'teacher', 'hard', 'soft', 'combined', 'attention'. log_attention (B, M), logits (B, C), y (B,); combine
+    (3,): w1, w2, b of Eq. 13. taught: the teacher's soft labels (B, C) and attention (B, M); a row of zeros is a window
+    the teacher said nothing about, which has no 'soft' and no 'attention'. weight (B,): each row's share of the mean,
+    1/B by default, 0 for padding. For E members at once every shape has a leading E, the loss is (E,), and uses
+    (E, terms) is 1 where a member has the term. What differs by `protocol` differs here and nowhere else.
     """
+    p_teacher, a_teacher = taught or (None, None)
     imitate = attention_loss if protocol.attention_kl == "student_teacher" else attention_loss_reversed
-    scale = 1.0 if protocol.soft_scale == "T2" else temperature**-2
-    teacher_temperature = temperature if protocol.teacher_temperature == "T" else 1.0
     compute = {
-        "teacher": lambda: teacher_loss(logits, y, teacher_temperature),
+        "teacher": lambda: teacher_loss(logits, y, temperature if protocol.teacher_temperature == "T" else 1.0),
         "hard": lambda: hard_loss(logits, y),
-        "soft": lambda: scale * soft_loss(logits, p_teacher, temperature),
+        "soft": lambda: (
+            soft_loss(logits, p_teacher, temperature) * (1.0 if protocol.soft_scale == "T2" else temperature**-2)
+        ),
         "combined": lambda: combined_loss(logits, combine, y, temperature),
-        "attention": lambda: imitate(log_attention, a_teacher),
+        "attention": lambda: imitate(log_attention, a_teacher) * (a_teacher.sum(-1) > 0),
     }
-    return {name: compute[name]() for name in names}
+    if weight is None:
+        weight = torch.full_like(y, 1 / y.shape[-1], dtype=logits.dtype)
+    total = 0.0
+    for i, term in enumerate(terms):
+        rows = compute[term]()  # (..., B)
+        if protocol.short_batch == "over_128" and term in ("soft", "attention"):
+            rows = rows / (weight * BATCH_SIZE).clamp_min(1)  # undoes the mean over a short batch's rows
+        total = total + (rows if uses is None else uses[..., i, None] * rows)
+    return (total * weight).sum(-1)

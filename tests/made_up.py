@@ -9,6 +9,7 @@ import torch
 
 from rdpd_nb.data import SPECS, Windows, split
 from rdpd_nb.knowledge import Knowledge, knowledge_fingerprint
+from rdpd_nb.losses import member_loss
 from rdpd_nb.training import Fitted, Member, fit, make_member
 
 
@@ -72,6 +73,20 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def loss_rows(names: tuple[str, ...], *, logits, log_attention, combine, y, temperature, **rest) -> dict:
+    """Each named term of `member_loss` by itself, one value a row: every row is taken for a member of one window."""
+    n = len(y)
+    taught = rest.pop("p_teacher", None), rest.pop("a_teacher", None)
+    if taught == (None, None):
+        taught = None
+    else:  # a window of which one is not asked for still needs the other
+        p, a = (torch.ones(n, 1) if t is None else t for t in taught)
+        taught = p[:, None], a[:, None]
+    rows = log_attention[:, None], logits[:, None], y[:, None]
+    shared = {"combine": combine.expand(n, 3), "temperature": temperature, "taught": taught, **rest}
+    return {name: member_loss((name,), *rows, **shared) for name in names}
 
 
 class Killed(BaseException):

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import make_windows, select
 
-from rdpd_nb import batches
-from rdpd_nb.batches import DropoutMasks, Inputs, epoch_batches, epoch_order, noise_series
+from rdpd_nb.data import SPECS
 from rdpd_nb.data.windows import Windows, standardise
-from rdpd_nb.models import mask_shapes, read_samples
-from rdpd_nb.paper import SPECS
+from rdpd_nb.draws import MaskBits, dropout_masks, epoch_order, mask_shapes, noise_series, read_samples
+from rdpd_nb.engine import batches
+from rdpd_nb.engine.batches import Inputs, Masks, epoch_batches
 
 CPU = torch.device("cpu")
 
@@ -133,17 +133,20 @@ SHAPES = mask_shapes(SPECS["ptbdb"], "lead_i")
 
 
 def test_masks_are_the_unpacked_bits():
-    masks, bits = (DropoutMasks([3, 5], 2, SHAPES) for _ in range(2))
+    masks, alone = Masks([3, 5], 2, SHAPES), {seed: dropout_masks(seed, 2, SHAPES) for seed in (3, 5)}
+    bits = {seed: MaskBits(seed, 2, SHAPES) for seed in (3, 5)}
     for _ in range(2):
         drawn = masks.draw([3, 5, 3])
         for e, seed in enumerate((3, 5)):
-            for mask, packed, shape in zip(drawn, bits.bits(seed), SHAPES, strict=True):
+            rows = zip(drawn, bits[seed].draw(), next(alone[seed]), SHAPES, strict=True)
+            for mask, packed, of_one, shape in rows:
                 np.testing.assert_array_equal(mask[e], np.unpackbits(packed).reshape(128, *shape))
+                assert torch.equal(mask[e], of_one)  # what one model alone is given
         assert all(mask[0] is mask[2] for mask in drawn)
 
 
 def test_masks_keep_half_in_every_place():
-    masks = DropoutMasks([0], 0, SHAPES)
+    masks = Masks([0], 0, SHAPES)
     for (mask,) in masks.draw([0]):
         assert mask.float().mean().item() == pytest.approx(0.5, abs=0.01)
         # 128 coins or more a place: six deviations from a half are 0.27 at most.
@@ -153,7 +156,7 @@ def test_masks_keep_half_in_every_place():
 
 
 def test_a_seeds_masks_depend_on_seed_epoch_and_step_alone():
-    together, alone = DropoutMasks([2, 0, 1], 4, SHAPES), DropoutMasks([1], 4, SHAPES)
+    together, alone = Masks([2, 0, 1], 4, SHAPES), Masks([1], 4, SHAPES)
     for seeds in ([2, 0, 1], [0, 1], [1, 2], [1]):  # as where others have fewer steps, or more
         for mask, expected in zip(together.draw(seeds), alone.draw([1]), strict=True):
             assert torch.equal(mask[seeds.index(1)], expected[0])
@@ -162,7 +165,7 @@ def test_a_seeds_masks_depend_on_seed_epoch_and_step_alone():
 def test_masks_of_other_seeds_epochs_and_steps_are_other_masks():
     drawn = []
     for seed, epoch in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        masks = DropoutMasks([seed], epoch, SHAPES)
+        masks = Masks([seed], epoch, SHAPES)
         drawn += [masks.draw([seed])[0][0].float() for _ in range(2)]
     for i, mask in enumerate(drawn):
         for other in drawn[:i]:

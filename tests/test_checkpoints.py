@@ -28,8 +28,9 @@ from made_up import (
 )
 from safetensors.torch import load_file, save_file
 
-from rdpd_nb import checkpoints, training
+from rdpd_nb import engine, stamps
 from rdpd_nb.data.windows import Windows, split
+from rdpd_nb.engine import checkpoints, setup
 from rdpd_nb.errors import UserError
 from rdpd_nb.training import Fitted, make_member
 
@@ -45,7 +46,7 @@ def one_thread():
 def every_epoch(monkeypatch):
     """A checkpoint and a line of progress after every epoch."""
     monkeypatch.setattr(checkpoints, "SECONDS", 0)
-    monkeypatch.setattr(training, "QUIET_SECONDS", -1)
+    monkeypatch.setattr(engine, "QUIET_SECONDS", -1)
 
 
 @pytest.fixture
@@ -163,9 +164,10 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import torch
 from made_up import make_windows, mixed_members, quietly, select
-from rdpd_nb import checkpoints, training
+from rdpd_nb import engine
+from rdpd_nb.engine import checkpoints
 torch.set_num_threads(1)
-checkpoints.SECONDS, training.QUIET_SECONDS = 0, -1
+checkpoints.SECONDS, engine.QUIET_SECONDS = 0, -1
 poor = select(make_windows(), "hr")
 quietly(mixed_members(poor), poor, 50, checkpoints=Path({str(tmp_path)!r}), progress=lambda s: print(s, flush=True))
 """
@@ -236,20 +238,30 @@ def test_other_epochs_patience_data_or_protocol_start_from_the_beginning(poor, t
         assert not any("going on" in line for line in lines)
 
 
-MODULES = ["batches", "evaluation", "losses", "models", "paper", "training"]
+def test_other_code_or_another_pytorch_starts_from_the_beginning(poor, tmp_path, monkeypatch):
+    """What counts as other code is `stamps.code`'s to say (test_stamps.py); that it counts is said here."""
+    members = [student(poor, "direct")]
+    killed(members, poor, 4, tmp_path, 2)
+    monkeypatch.setattr(setup, "code", lambda *modules: f"other code of {modules}")
+    _, lines = resumed(members, poor, 4, tmp_path)
+    assert not any("going on" in line for line in lines)
+    monkeypatch.undo()
+    monkeypatch.setattr(torch, "__version__", "0")
+    _, lines = resumed(members, poor, 4, tmp_path)
+    assert not any("going on" in line for line in lines)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_other_code_starts_from_the_beginning(module, monkeypatch, tmp_path):
-    """Of every module that a result depends on: a learning rate in paper.py as well as a step in training.py."""
-    copy = tmp_path / "rdpd_nb"
-    shutil.copytree(Path(checkpoints.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(checkpoints, "__file__", str(copy / "checkpoints.py"))
-    before = checkpoints.code_mark()
-    assert checkpoints.code_mark() == before
-    with (copy / f"{module}.py").open("a") as file:
-        file.write("# changed\n")
-    assert checkpoints.code_mark() != before
+def test_the_code_that_counts_is_the_method_and_the_engine(tmp_path):
+    """A step in engine/shards.py as well as a learning rate in paper.py; not how a figure is drawn."""
+    package = tmp_path / "rdpd_nb"
+    shutil.copytree(stamps.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    before = stamps.code("rdpd_nb.training", package=package)
+    for name in ("losses", "models", "draws", "paper", "evaluation", "engine/shards", "engine/kernels", "figures"):
+        path = package / f"{name}.py"
+        text = path.read_text() if path.exists() else ""
+        path.write_text(text + "\nCHANGED = True\n")
+        assert (stamps.code("rdpd_nb.training", package=package) != before) == (name != "figures"), name
+        path.write_text(text)
 
 
 def test_teachers_that_speak_while_they_train_are_taken_up_with_what_they_have_said(tmp_path):
@@ -262,8 +274,8 @@ def test_teachers_that_speak_while_they_train_are_taken_up_with_what_they_have_s
     assert "going on after epoch 2" in lines[0]
     all_same(got, expected, **BIT_EQUAL)
     for a, b in zip(got, expected, strict=True):
-        for name in b.heard:
-            np.testing.assert_array_equal(a.heard[name], b.heard[name])
+        for mine, yours in zip(a.said_in_training, b.said_in_training, strict=True):
+            np.testing.assert_array_equal(mine, yours)
 
 
 # ---------------------------------------------------------------------------------- damage, full disks, leftovers
@@ -311,7 +323,7 @@ def half_written(state, path, marks) -> None:
     full_disk()
 
 
-SAVE = "rdpd_nb.checkpoints.save_file"
+SAVE = "rdpd_nb.engine.checkpoints.save_file"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 The steps that are captured, as far as they need no GPU, are tested on the CPU.
 """
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -19,10 +21,14 @@ from made_up import (
     threads,
 )
 
-from rdpd_nb import checkpoints, training
-from rdpd_nb.data.windows import Windows, split
-from rdpd_nb.models import RCNN, RCNNStack
-from rdpd_nb.training import Fitted, Member, extract_knowledge, forward, make_member, predict
+from rdpd_nb.data.windows import Split, Windows, split
+from rdpd_nb.engine import checkpoints, deal_out, forward, shards
+from rdpd_nb.engine.batches import Masks
+from rdpd_nb.engine.setup import Setup
+from rdpd_nb.engine.stack import RCNNStack
+from rdpd_nb.knowledge import extract_knowledge
+from rdpd_nb.models import RCNN
+from rdpd_nb.training import Fitted, Member, make_member, predict
 
 needs_cuda = [
     pytest.mark.gpu,
@@ -93,19 +99,19 @@ def test_steps_made_ready_for_capture_equal_those_of_the_cpu(poor, monkeypatch):
     expected = quietly(members, poor, 3, patience=2)
     begun = []
 
-    class Ready(training._CapturedSteps):
+    class Ready(shards.CapturedSteps):
         def begin(self, masks):
-            begun.append(len(self.share))
+            begun.append(len(self.shard))
             return super().begin(masks)
 
-    init = training._Share.__init__
+    init = shards.Shard.__init__
 
-    def with_steps(share, *arguments) -> None:
-        init(share, *arguments)
-        share.captured = Ready(share)
+    def with_steps(shard, *arguments) -> None:
+        init(shard, *arguments)
+        shard.captured = Ready(shard)
 
-    monkeypatch.setattr(training._CapturedSteps, "_capture", capture_nothing)
-    monkeypatch.setattr(training._Share, "__init__", with_steps)
+    monkeypatch.setattr(shards.CapturedSteps, "_capture", capture_nothing)
+    monkeypatch.setattr(shards.Shard, "__init__", with_steps)
     for a, b in zip(quietly(members, poor, 3, patience=2), expected, strict=True):
         same(a, b, **BIT_EQUAL)
     assert begun == [10, 10, 10]
@@ -143,7 +149,7 @@ def test_captured_steps_equal_eager_ones(what, poor, monkeypatch):
     captured = quietly(members, windows, 3, device="cuda")
     assert len(replays) == 6  # of three epochs of two steps
     with monkeypatch.context() as patch:
-        patch.setattr(training._CapturedSteps, "_capture", capture_nothing)
+        patch.setattr(shards.CapturedSteps, "_capture", capture_nothing)
         eager = quietly(members, windows, 3, device="cuda")
     assert len(replays) == 6
     close(captured, eager)
@@ -153,23 +159,23 @@ def test_captured_steps_equal_eager_ones(what, poor, monkeypatch):
 def test_what_is_done_before_a_capture_leaves_no_trace(poor):
     """Steps before the capture warm the libraries up; weights, moments and counts must be as if they had not been."""
     members = [student(poor, "rdpd"), student(poor, "direct", 1)]
-    course = training._Course(members, poor, torch.device("cuda"), 0)
-    state = {name: tensor.to(course.place) for name, tensor in course.start(1).items()}
-    state, (share,) = training._share_out(course, state, training.threading.Event())
-    before = {name: tensor.clone() for name, tensor in share.state.items()}
-    index = torch.arange(128, device=course.place).expand(2, -1).contiguous()
-    weight = torch.full((2, 128), 1 / 128, device=course.place)
-    masks = training.DropoutMasks(share.seeds, 0, course.shapes)
+    setup = Setup(members, poor, torch.device("cuda"), 0)
+    state = {name: tensor.to(setup.device) for name, tensor in setup.start(1).items()}
+    state, (shard,) = deal_out(setup, state, threading.Event())
+    before = {name: tensor.clone() for name, tensor in shard.state.items()}
+    index = torch.arange(128, device=setup.device).expand(2, -1).contiguous()
+    weight = torch.full((2, 128), 1 / 128, device=setup.device)
+    masks = Masks(shard.seeds, 0, setup.shapes)
     bits = [
-        torch.from_numpy(np.stack(of_seeds)).to(course.place)
-        for of_seeds in zip(*(masks.bits(seed) for seed in share.captured.seeds), strict=True)
+        torch.from_numpy(np.stack(of_seeds)).to(setup.device)
+        for of_seeds in zip(*(masks.bits[seed].draw() for seed in shard.captured.seeds), strict=True)
     ]
-    graph, _, _ = share.captured._capture((index, weight, *bits))
+    graph, _, _ = shard.captured._capture((index, weight, *bits))
     for name, tensor in before.items():
-        assert torch.equal(share.state[name], tensor), name
+        assert torch.equal(shard.state[name], tensor), name
     graph.replay()
-    assert not torch.equal(share.state["weights"], before["weights"])
-    assert share.state["steps"].tolist() == [1, 1]
+    assert not torch.equal(shard.state["weights"], before["weights"])
+    assert shard.state["steps"].tolist() == [1, 1]
 
 
 @on_cuda
@@ -224,7 +230,7 @@ def test_forward_pass_and_predictions_on_cuda_equal_those_of_the_cpu(dataset, vi
 
 def split_by_rows(windows: Windows):
     """Made-up windows of UCI HAR have no official test part to split by."""
-    return training.Split(*(np.arange(first, first + 40) for first in (0, 40, 80)))
+    return Split(*(np.arange(first, first + 40) for first in (0, 40, 80)))
 
 
 @on_cuda

@@ -6,9 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import loss_rows
 
 from rdpd_nb import losses
-from rdpd_nb.paper import METHODS, SPECS
+from rdpd_nb.data import SPECS
+from rdpd_nb.losses import member_loss
+from rdpd_nb.paper import METHODS, Protocol
 
 T = 2.0
 # With T = 2, logits of logarithms of squares give simple fractions: S(x, 1) = (9, 4, 1) / 14, S(x, 2) = (3, 2, 1) / 6.
@@ -86,7 +89,7 @@ def test_two_classes_by_hand_give_every_term_of_eq_15_and_their_sum():
         "combined": math.log(1 + math.exp(11 / 15 - 4 / 15)),
         "attention": 0.5 * math.log(0.5 / 0.9) + 0.5 * math.log(0.5 / 0.1),
     }
-    got = losses.loss_terms(
+    got = loss_rows(
         METHODS["rdpd"].terms,
         logits=logits,
         log_attention=float64([a_student]).log(),
@@ -119,8 +122,8 @@ def test_each_method_sums_the_terms_the_paper_names(method, terms):
 def test_terms_of_methods_without_a_teacher_need_no_knowledge():
     logits, y = every_label()
     given_to_all = {"logits": logits, "log_attention": logits, "combine": PUBLISHED_COMBINE, "y": y, "temperature": T}
-    assert list(losses.loss_terms(("hard",), **given_to_all)) == ["hard"]
-    assert list(losses.loss_terms(("teacher",), **given_to_all)) == ["teacher"]
+    assert list(loss_rows(("hard",), **given_to_all)) == ["hard"]
+    assert list(loss_rows(("teacher",), **given_to_all)) == ["teacher"]
 
 
 # ---------------------------------------------------------------------------------------------------- log space
@@ -133,7 +136,7 @@ def test_extreme_logits_give_exact_finite_losses_and_finite_gradients(size, temp
     combine = torch.tensor([0.5, 0.5, 0.0], requires_grad=True)
     y = torch.tensor([2])
     log_attention = torch.log_softmax(logits, -1)
-    terms = losses.loss_terms(
+    terms = loss_rows(
         ("teacher", "hard", "soft", "combined", "attention"),
         logits=logits,
         log_attention=log_attention,
@@ -248,20 +251,71 @@ def test_attention_loss_is_never_negative(scores):
     assert losses.attention_loss(student.log_softmax(-1), teacher.softmax(-1)).item() >= -1e-12
 
 
-def test_losses_of_a_stack_equal_those_of_its_members_one_by_one():
-    members, rows, classes, segments = 3, 5, 4, 6
-    per_member = {
-        "logits": draw(members, rows, classes),
-        "log_attention": draw(members, rows, segments, seed=1).log_softmax(-1),
+# ------------------------------------------------------------------------------------- what a member minimises
+
+TERMS = ("teacher", "hard", "soft", "combined", "attention")
+
+
+def a_batch(members: int, rows: int = 5) -> dict:
+    """Made-up outputs, labels and knowledge of several members, as `member_loss` takes them."""
+    return {
+        "log_attention": draw(members, rows, 6, seed=1).log_softmax(-1),
+        "logits": draw(members, rows, 4),
+        "y": torch.randint(4, (members, rows), generator=torch.Generator().manual_seed(3)),
         "combine": draw(members, 3, seed=2),
-        "y": torch.randint(classes, (members, rows), generator=torch.Generator().manual_seed(3)),
-        "p_teacher": draw(members, rows, classes, seed=4).softmax(-1),
-        "a_teacher": draw(members, rows, segments, seed=5).softmax(-1),
+        "taught": (draw(members, rows, 4, seed=4).softmax(-1), draw(members, rows, 6, seed=5).softmax(-1)),
     }
-    names = ("teacher", "hard", "soft", "combined", "attention")
-    together = losses.loss_terms(names, temperature=2.5, **per_member)
-    for e in range(members):
-        alone = losses.loss_terms(names, temperature=2.5, **{name: value[e] for name, value in per_member.items()})
-        for name in names:
-            assert together[name].shape == (members, rows)
-            torch.testing.assert_close(together[name][e], alone[name], rtol=1e-12, atol=1e-12)
+
+
+def of_member(batch: dict, e: int, rows: slice = slice(None)) -> dict:
+    """The same of one member, and of some rows alone."""
+    one = {name: value[e][rows] for name, value in batch.items() if name not in ("combine", "taught")}
+    return {**one, "combine": batch["combine"][e], "taught": tuple(t[e][rows] for t in batch["taught"])}
+
+
+def test_the_loss_is_the_mean_over_rows_of_the_sum_of_the_terms_of_the_equations():
+    one = of_member(a_batch(1), 0)
+    log_a, logits, y, (p_teacher, a_teacher) = (one[name] for name in ("log_attention", "logits", "y", "taught"))
+    by_equation = {
+        "teacher": losses.teacher_loss(logits, y, 2.5),
+        "hard": losses.hard_loss(logits, y),
+        "soft": losses.soft_loss(logits, p_teacher, 2.5),
+        "combined": losses.combined_loss(logits, one["combine"], y, 2.5),
+        "attention": losses.attention_loss(log_a, a_teacher),
+    }
+    for method in METHODS.values():
+        expected = sum(by_equation[term] for term in method.terms).mean()
+        torch.testing.assert_close(member_loss(method.terms, **one, temperature=2.5), expected)
+
+
+@pytest.mark.parametrize("protocol", [Protocol(), Protocol(short_batch="over_128")], ids=["text", "code"])
+def test_the_loss_of_a_stack_is_that_of_its_members_one_by_one_whatever_terms_each_has(protocol):
+    batch, uses = a_batch(3), torch.tensor([[0, 1, 1, 0, 1], [1, 0, 0, 0, 0], [0, 1, 0, 1, 0.0]])
+    settings = {"temperature": 2.5, "protocol": protocol}
+    together = member_loss(TERMS, **batch, uses=uses, **settings)
+    for e in range(3):
+        terms = [term for term, used in zip(TERMS, uses[e], strict=True) if used]
+        alone = member_loss(terms, **of_member(batch, e), **settings)
+        torch.testing.assert_close(together[e], alone, rtol=1e-12, atol=1e-12)
+
+
+def test_padding_has_no_weight_and_a_short_batch_is_the_mean_over_its_rows():
+    batch = of_member(a_batch(1), 0)
+    weight = float64([1 / 3, 1 / 3, 1 / 3, 0, 0])
+    padded = member_loss(TERMS, **batch, temperature=2.5, weight=weight)
+    short = member_loss(TERMS, **of_member(a_batch(1), 0, slice(3)), temperature=2.5)
+    torch.testing.assert_close(padded, short)
+
+
+def test_a_window_the_teacher_said_nothing_about_has_neither_soft_nor_attention_loss():
+    batch = of_member(a_batch(1), 0)
+    for rows in batch["taught"]:
+        rows[2] = 0
+    silent, rest = of_member(a_batch(1), 0, slice(2, 3)), [0, 1, 3, 4]
+    spoken = {n: v[rest] for n, v in batch.items() if n not in ("combine", "taught")}
+    spoken |= {"combine": batch["combine"], "taught": tuple(t[rest] for t in batch["taught"])}
+    for method in ("kd", "rdpd_r2", "rdpd"):
+        without = [term for term in METHODS[method].terms if term not in ("soft", "attention")]
+        expected = 4 / 5 * member_loss(METHODS[method].terms, **spoken, temperature=2.5)
+        expected = expected + 1 / 5 * member_loss(without, **silent, temperature=2.5)
+        torch.testing.assert_close(member_loss(METHODS[method].terms, **batch, temperature=2.5), expected)

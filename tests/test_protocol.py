@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from made_up import make_knowledge, make_windows, select
+from made_up import loss_rows, make_knowledge, make_windows, select
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from scipy.special import rel_entr
 
-from rdpd_nb import losses, training
-from rdpd_nb.batches import DropoutMasks, epoch_order
 from rdpd_nb.data.windows import split, standardise
-from rdpd_nb.models import RCNN, mask_shapes
+from rdpd_nb.draws import dropout_masks, epoch_order, mask_shapes
+from rdpd_nb.engine import shards
+from rdpd_nb.knowledge import extract_knowledge
+from rdpd_nb.models import RCNN
 from rdpd_nb.paper import NOT_RELEASED, SPECS, SWITCHES, Protocol
-from rdpd_nb.training import extract_knowledge, fit, make_member
+from rdpd_nb.training import fit, make_member
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,14 +56,14 @@ def test_knowledge_of_training_mode_is_what_the_teacher_said_with_dropout_on():
     # The first batch of the first epoch, by hand: initial weights, the first masks of the seed.
     batch = epoch_order(fitted.member.train, 0, 0)[:128]
     x = torch.from_numpy(standardise(windows[batch], fitted.member.mean, fitted.member.std))
-    masks = [m[0] for m in DropoutMasks([0], 0, mask_shapes(windows.spec, "all")).draw([0])]
+    masks = next(dropout_masks(0, 0, mask_shapes(windows.spec, "all")))
     log_a, logits = RCNN(windows.spec, "all", seed=0)(x, masks)
     row = {window: i for i, window in enumerate(knowledge.window)}
     at = [row[window] for window in batch]
     np.testing.assert_allclose(knowledge.soft_labels[at], (logits / 2.5).softmax(-1).detach(), atol=1e-5)
     np.testing.assert_allclose(knowledge.attention[at], log_a.exp().detach(), atol=1e-5)
 
-    (clean,) = extract_knowledge([replace(fitted, heard=None)], rich, "cpu")
+    (clean,) = extract_knowledge([replace(fitted, said_in_training=None)], rich, "cpu")
     assert np.abs(clean.soft_labels - knowledge.soft_labels).max() > 1e-3
 
 
@@ -77,8 +78,8 @@ def test_knowledge_of_training_mode_is_of_the_best_epoch():
 @pytest.mark.parametrize(("order", "epochs"), [("each_epoch", [0, 1, 2]), ("once", [0, 0, 0])])
 def test_batches_are_shuffled_each_epoch_or_once(poor, monkeypatch, order, epochs):
     seen = []
-    original = training.epoch_batches
-    monkeypatch.setattr(training, "epoch_batches", lambda *a: seen.append(a[-1]) or original(*a))
+    original = shards.epoch_batches
+    monkeypatch.setattr(shards, "epoch_batches", lambda *a: seen.append(a[-1]) or original(*a))
     train(poor, "direct", epochs=3, batch_order=order)
     assert seen == epochs
 
@@ -94,8 +95,8 @@ def test_attention_divergence_runs_either_way():
         "temperature": 5.0,
         "a_teacher": torch.from_numpy(a_teacher),
     }
-    there = losses.loss_terms(("attention",), **given)["attention"]
-    back = losses.loss_terms(("attention",), **given, protocol=Protocol(attention_kl="teacher_student"))["attention"]
+    there = loss_rows(("attention",), **given)["attention"]
+    back = loss_rows(("attention",), **given, protocol=Protocol(attention_kl="teacher_student"))["attention"]
     np.testing.assert_allclose(there, rel_entr(a_student, a_teacher).sum(1))
     np.testing.assert_allclose(back, rel_entr(a_teacher, a_student).sum(1))
 
@@ -144,8 +145,8 @@ def test_mimic3_split_holds_out_a_tenth_or_a_twentieth_of_the_subjects():
 def test_teacher_temperature_is_in_the_loss_of_eq_8_or_not():
     logits, y = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([1])
     given = {"logits": logits, "log_attention": logits, "combine": logits[0], "y": y, "temperature": 5.0}
-    at_t = losses.loss_terms(("teacher",), **given)["teacher"]
-    at_1 = losses.loss_terms(("teacher",), **given, protocol=Protocol(teacher_temperature="1"))["teacher"]
+    at_t = loss_rows(("teacher",), **given)["teacher"]
+    at_1 = loss_rows(("teacher",), **given, protocol=Protocol(teacher_temperature="1"))["teacher"]
     torch.testing.assert_close(at_t, -(logits / 5).log_softmax(-1)[:, 1])
     torch.testing.assert_close(at_1, -logits.log_softmax(-1)[:, 1])
 
@@ -153,8 +154,8 @@ def test_teacher_temperature_is_in_the_loss_of_eq_8_or_not():
 def test_soft_scale_takes_the_factor_of_eq_12_away():
     logits, p = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([[0.5, 0.3, 0.2]])
     given = {"logits": logits, "log_attention": logits, "combine": logits[0], "y": torch.tensor([1]), "p_teacher": p}
-    scaled = losses.loss_terms(("soft",), **given, temperature=5.0)["soft"]
-    plain = losses.loss_terms(("soft",), **given, temperature=5.0, protocol=Protocol(soft_scale="1"))["soft"]
+    scaled = loss_rows(("soft",), **given, temperature=5.0)["soft"]
+    plain = loss_rows(("soft",), **given, temperature=5.0, protocol=Protocol(soft_scale="1"))["soft"]
     torch.testing.assert_close(scaled, 25 * plain)
     torch.testing.assert_close(plain, -(p * (logits / 5).log_softmax(-1)).sum(-1))
 

@@ -1,0 +1,65 @@
+"""Checkpoints of a training in progress: written whole or not at all, taken up only by the very same training."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..errors import UserError
+from ..files import replace_file
+
+SECONDS = 20  # least time from one checkpoint to the next
+
+
+class Checkpoints:
+    """The checkpoint of one training: `key` says everything it depends on, so that no other takes it up.
+
+    A folder of None writes and finds nothing. With `keep` the state after the last epoch is always written.
+    """
+
+    def __init__(self, folder: Path | None, key: str, progress: Callable[[str], None], keep: bool = False):
+        self.path = folder / f"{key}.safetensors" if folder else None
+        self.progress, self.keep = progress, keep
+        self.written = time.monotonic()
+
+    def read(self) -> tuple[int, dict[str, Tensor]] | None:
+        """Epochs done and the state after them, None where there is none; a damaged file is said and passed over."""
+        if not self.path or not self.path.is_file():
+            return None
+        try:
+            with safe_open(self.path, "pt") as file:
+                return int(file.metadata()["epochs"]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+            self.progress(f"{self.path} is damaged ({error}); training starts from the beginning")
+            return None
+
+    def write(self, epochs: int, state: dict[str, Tensor], last: bool = False) -> None:
+        """Write the state after `epochs` epochs, if the last time is `SECONDS` ago or these are the `last` ones.
+
+        Training goes on where the disk is full: a checkpoint is a help, not a result.
+        """
+        if not self.path or (
+            time.monotonic() - self.written < SECONDS and not (last and (self.keep or self.path.exists()))
+        ):
+            return
+        try:
+            with replace_file(self.path) as path:
+                save_file(
+                    {name: tensor.cpu().contiguous() for name, tensor in state.items()}, path, {"epochs": str(epochs)}
+                )
+            if last and self.keep:  # what was kept for other code or parameters has had its time
+                for old in self.path.parent.glob("*.safetensors"):
+                    if old != self.path:
+                        old.unlink()
+        except (UserError, SafetensorError, OSError) as error:
+            self.progress(f"no checkpoint: {error}")
+        self.written = time.monotonic()
+
+
+def remove(folder: Path) -> None:
+    """Delete the checkpoints of a run whose record is written."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,122 @@
+"""What crosses from the rich side to the poor one: for each training window one row of soft labels, one of attention.
+
+Nothing else does. Shapes: n windows, C classes, M segments.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from .data.windows import Windows, fingerprint
+from .engine import forward
+from .errors import UserError
+from .files import replace_file
+
+ARRAYS = ("window", "soft_labels", "attention")
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What one teacher says of its training windows.
+
+    window (n,) indices into the windows of the data set; soft_labels (n, C) = P_{r,T} of Eq. 7; attention (n, M) =
+    A_r of Eq. 2. `fingerprint` is of the windows and of which ones the teacher was trained on.
+    """
+
+    window: np.ndarray
+    soft_labels: np.ndarray
+    attention: np.ndarray
+    temperature: float
+    fingerprint: str
+    path: str = "memory"  # where it was read from, for messages
+
+    def check(self, windows: Windows, train: np.ndarray) -> None:
+        """Refuse knowledge made from other windows, or about windows the student does not train on."""
+        expected = knowledge_fingerprint(windows, self.window)
+        again = "run 02_teacher again with the same data, source and seeds."
+        if self.fingerprint != expected:
+            raise UserError(
+                f"the knowledge in {self.path} was made from other windows (fingerprint {self.fingerprint}) than these "
+                f"of {windows.spec.title} (fingerprint {expected}); {again}"
+            )
+        if not np.isin(self.window, train).all():
+            raise UserError(
+                f"the knowledge in {self.path} is about windows outside the student's training split; {again}"
+            )
+        if self.temperature != windows.spec.temperature:
+            raise UserError(
+                f"the knowledge in {self.path} is for T = {self.temperature:g}, the student's is "
+                f"{windows.spec.temperature:g}; {again}"
+            )
+
+    def rows(self, windows: int) -> tuple[Tensor, Tensor]:
+        """Soft labels (windows, C) and attention (windows, M) by window; zeros where the teacher said nothing."""
+        rows = []
+        for said in (self.soft_labels, self.attention):
+            rows.append(torch.zeros(windows, said.shape[1], dtype=torch.float32))
+            rows[-1][self.window] = torch.from_numpy(said)
+        return rows[0], rows[1]
+
+
+def knowledge_fingerprint(windows: Windows, train: np.ndarray) -> str:
+    """Says which windows of which data the knowledge is about."""
+    return fingerprint(windows.fingerprint, np.sort(train).astype(np.int64))
+
+
+def extract_knowledge(teachers: list, windows: Windows, device: str = "auto") -> list[Knowledge]:
+    """What each fitted teacher says of its training windows: one pass of the kept model in evaluation mode.
+
+    Under `Protocol.knowledge` 'training' it is what it said in training mode, in its best epoch.
+    """
+    temperature = windows.spec.temperature
+    trains = [f.member.train for f in teachers]
+    if windows.protocol.knowledge == "training":
+        said = [tuple(rows[t] for rows in f.said_in_training) for f, t in zip(teachers, trains, strict=True)]
+    else:
+        outputs = forward([f.model for f in teachers], windows, [f.member for f in teachers], trains, device)
+        said = [
+            (F.softmax(logits.double() / temperature, -1).float().numpy(), log_a.double().exp().float().numpy())
+            for log_a, logits in outputs
+        ]
+    return [
+        Knowledge(np.asarray(train), soft, attention, temperature, knowledge_fingerprint(windows, train))
+        for train, (soft, attention) in zip(trains, said, strict=True)
+    ]
+
+
+def save_knowledge(path: Path, by_seed: dict[int, Knowledge]) -> None:
+    """Write the knowledge of all seeds to one safetensors file."""
+    arrays = {
+        f"{seed}/{name}": np.ascontiguousarray(getattr(k, name)) for seed, k in by_seed.items() for name in ARRAYS
+    }
+    marks = {
+        f"{seed}/{name}": str(getattr(k, name))
+        for seed, k in by_seed.items()
+        for name in ("temperature", "fingerprint")
+    }
+    with replace_file(path) as temporary:
+        save_file(arrays, temporary, marks)
+
+
+def load_knowledge(path: Path, seed: int) -> Knowledge:
+    """The knowledge of one seed. Raises UserError where it is missing or damaged."""
+    if not path.exists():
+        raise UserError(
+            f"no teacher's knowledge at {path}; run 02_teacher with the same profile, data set and seeds first."
+        )
+    try:
+        with safe_open(path, "np") as file:
+            marks = file.metadata() or {}
+            if f"{seed}/window" not in file.keys():  # noqa: SIM118 (not a dict)
+                raise UserError(f"{path} holds no knowledge for seed {seed}; run 02_teacher with that seed.")
+            arrays = {name: file.get_tensor(f"{seed}/{name}") for name in ARRAYS}
+        temperature, mark = float(marks[f"{seed}/temperature"]), marks[f"{seed}/fingerprint"]
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise UserError(f"{path} is damaged ({error}); delete it and run 02_teacher again.") from None
+    return Knowledge(**arrays, temperature=temperature, fingerprint=mark, path=str(path))

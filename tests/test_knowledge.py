@@ -1,0 +1,239 @@
+"""The teacher's knowledge: its file, what it is, whose it may be; it is all a student needs of the rich side."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from made_up import (
+    BIT_EQUAL,
+    CLOSE_IN_DOUBLE,
+    make_knowledge,
+    make_windows,
+    quietly,
+    same,
+    select,
+    student,
+)
+from safetensors.numpy import load_file, save_file
+
+from rdpd_nb.data.windows import Windows, split, standardise
+from rdpd_nb.errors import UserError
+from rdpd_nb.knowledge import extract_knowledge, load_knowledge, save_knowledge
+from rdpd_nb.paper import STUDENT_METHODS
+from rdpd_nb.training import make_member, predict
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Tensors are tiny here: a second thread gains nothing, and waits for long where the cores are busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def poor() -> Windows:
+    """Heart rate alone: 240 training windows, so that the second and last batch has 112 rows."""
+    return select(make_windows(), "hr")
+
+
+@pytest.fixture
+def double():
+    """New models are in double precision, so that rounding, which Adam makes larger, cannot hide a mistake."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def poor_double(double) -> Windows:
+    return select(make_windows(dtype=np.float64), "hr")
+
+
+# ------------------------------------------------------------------------------------------------- (d) knowledge
+
+
+def test_knowledge_comes_back_from_its_file_as_it_was(poor, tmp_path):
+    path = tmp_path / "new folder" / "teacher.knowledge.safetensors"
+    by_seed = {seed: make_knowledge(poor, split(poor, seed).train, seed) for seed in (0, 7)}
+    save_knowledge(path, by_seed)
+    for seed, knowledge in by_seed.items():
+        loaded = load_knowledge(path, seed)
+        for name in ("window", "soft_labels", "attention"):
+            saved = getattr(knowledge, name)
+            np.testing.assert_array_equal(getattr(loaded, name), saved)
+            assert getattr(loaded, name).dtype == saved.dtype
+        assert (loaded.temperature, loaded.fingerprint) == (knowledge.temperature, knowledge.fingerprint)
+        loaded.check(poor, split(poor, seed).train)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]  # no temporary file is left
+
+
+def test_knowledge_is_the_kept_teachers_soft_labels_and_attention_in_evaluation_mode():
+    rich = make_windows()
+    parts = split(rich, 0)
+    (teacher,) = quietly([make_member(rich, parts, 0, "teacher")], rich)
+    (knowledge,) = extract_knowledge([teacher], rich, "cpu")
+    x = torch.from_numpy(standardise(rich[parts.train], teacher.member.mean, teacher.member.std))
+    with torch.no_grad():
+        log_a, logits = teacher.model.eval()(x)
+    np.testing.assert_array_equal(knowledge.window, parts.train)
+    np.testing.assert_allclose(knowledge.soft_labels, F.softmax(logits / 2.5, -1), rtol=1e-4)
+    np.testing.assert_allclose(knowledge.attention, log_a.exp(), rtol=1e-4)
+    assert knowledge.temperature == 2.5
+    knowledge.check(select(rich, "hr"), parts.train)  # the poor view of the same windows is accepted
+
+
+def test_knowledge_of_other_windows_is_refused(poor):
+    knowledge = make_knowledge(poor, split(poor, 0).train)
+    other = select(make_windows(seed=1), "hr")
+    with pytest.raises(UserError, match=f"made from other windows.*{knowledge.fingerprint}.*run 02_teacher again"):
+        make_member(other, split(other, 0), 0, "kd", knowledge)
+
+
+def test_knowledge_whose_list_of_windows_was_changed_is_refused(poor):
+    parts = split(poor, 0)
+    knowledge = replace(make_knowledge(poor, parts.train), window=np.roll(parts.train, 1)[1:])
+    with pytest.raises(UserError, match="made from other windows"):
+        knowledge.check(poor, parts.train)
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_knowledge_about_windows_outside_the_students_training_split_is_refused(part, poor):
+    parts = split(poor, 0)
+    about = np.append(parts.train, getattr(parts, part)[0])
+    with pytest.raises(UserError, match="outside the student's training split.*run 02_teacher again"):
+        make_member(poor, parts, 0, "rdpd", make_knowledge(poor, about))
+
+
+def test_knowledge_of_another_seeds_split_is_refused(poor):
+    with pytest.raises(UserError, match="outside the student's training split"):
+        make_member(poor, split(poor, 0), 0, "rdpd", make_knowledge(poor, split(poor, 1).train))
+
+
+@pytest.mark.parametrize("method", ["kd", "rdpd_r1", "rdpd_r2", "rdpd"])
+def test_methods_that_imitate_refuse_to_go_without_knowledge(method, poor):
+    with pytest.raises(UserError, match=f"'{method}' needs the teacher's knowledge"):
+        make_member(poor, split(poor, 0), 0, method)
+
+
+def test_refused_knowledge_names_its_file(poor, tmp_path):
+    """So that a user with several profiles and data sets sees which file to make again."""
+    path = tmp_path / "teacher.knowledge.safetensors"
+    save_knowledge(path, {0: make_knowledge(poor, split(poor, 1).train)})
+    with pytest.raises(UserError) as outside:
+        load_knowledge(path, 0).check(poor, split(poor, 0).train)
+    with pytest.raises(UserError) as other:
+        load_knowledge(path, 0).check(select(make_windows(seed=1), "hr"), split(poor, 1).train)
+    for error in (outside, other):
+        assert str(path) in str(error.value)
+
+
+def test_a_missing_knowledge_file_is_named(tmp_path):
+    path = tmp_path / "teacher.knowledge.safetensors"
+    with pytest.raises(UserError) as error:
+        load_knowledge(path, 0)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_seed_is_named_with_the_file(poor, tmp_path):
+    path = tmp_path / "teacher.knowledge.safetensors"
+    save_knowledge(path, {0: make_knowledge(poor, split(poor, 0).train)})
+    with pytest.raises(UserError, match="seed 1") as error:
+        load_knowledge(path, 1)
+    assert str(path) in str(error.value)
+
+
+def without_marks(path) -> None:
+    save_file(load_file(path), path)
+
+
+def without_attention(path) -> None:
+    arrays = load_file(path)
+    del arrays["0/attention"]
+    save_file(arrays, path)
+
+
+DAMAGE = {
+    "empty": lambda path: path.write_bytes(b""),
+    "other format": lambda path: path.write_text("<html>404 Not Found</html>"),
+    "header cut off": lambda path: path.write_bytes(path.read_bytes()[:50]),
+    "data cut off": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "no attention": without_attention,
+    "no marks": without_marks,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_knowledge_file_is_named(damage, poor, tmp_path):
+    path = tmp_path / "teacher.knowledge.safetensors"
+    save_knowledge(path, {0: make_knowledge(poor, split(poor, 0).train)})
+    damage(path)
+    with pytest.raises(UserError, match="is damaged") as error:
+        load_knowledge(path, 0)
+    assert str(path) in str(error.value)
+
+
+# ---------------------------------------------------------------------- (e) a student never needs the rich channels
+
+
+@pytest.mark.parametrize("method", STUDENT_METHODS)
+def test_a_student_becomes_the_same_whatever_is_in_the_rich_channels(method):
+    rich = make_windows()
+    wiped = rich.series.copy()
+    wiped[:, [c for c in range(6) if c not in rich.spec.views["bp"]]] = np.nan
+    fitted = []
+    for windows in (select(rich, "bp"), select(replace(rich, series=wiped), "bp")):
+        assert windows.series.shape[1] == 2
+        (one,) = quietly([student(windows, method)], windows)
+        fitted.append((one, predict([one], windows, [split(windows, 0).test], "cpu")[0]))
+    same(fitted[0][0], fitted[1][0], **BIT_EQUAL)
+    np.testing.assert_array_equal(fitted[0][1], fitted[1][1])
+
+
+def test_poor_windows_and_a_knowledge_file_suffice_to_train_a_student(tmp_path):
+    path = tmp_path / "teacher.knowledge.safetensors"
+    rich = make_windows()
+    parts = split(rich, 0)
+    save_knowledge(path, {0: make_knowledge(rich, parts.train)})
+    poor = select(rich, "rr")
+    del rich
+    (fitted,) = quietly([make_member(poor, split(poor, 0), 0, "rdpd", load_knowledge(path, 0))], poor)
+    assert fitted.model.convs[0].in_channels == 1
+    assert np.isfinite(fitted.history["train_loss"]).all()
+
+
+# ------------------------------------------------------------------------------------------ (f) partial knowledge
+
+
+@pytest.mark.parametrize("method", ["kd", "rdpd_r2"])
+def test_knowledge_about_no_window_leaves_the_hard_loss_alone(method, poor_double):
+    parts = split(poor_double, 0)
+    nothing = make_knowledge(poor_double, parts.train[:0])
+    direct = make_member(poor_double, parts, 0, "direct")
+    imitating = make_member(poor_double, parts, 0, method, nothing)
+    same(quietly([imitating], poor_double)[0], quietly([direct], poor_double)[0], **CLOSE_IN_DOUBLE)
+
+
+@pytest.mark.parametrize("method", ["kd", "rdpd_r2", "rdpd"])
+def test_knowledge_about_some_windows_does_have_an_effect(method, poor_double):
+    parts = split(poor_double, 0)
+    some, none = (
+        make_member(poor_double, parts, 0, method, make_knowledge(poor_double, parts.train[:size])) for size in (60, 0)
+    )
+    with_some, with_none = quietly([some, none], poor_double)
+    assert abs(with_some.history["train_loss"][0] - with_none.history["train_loss"][0]) > 1e-3
+
+
+def test_members_of_one_seed_each_keep_to_their_own_knowledge(poor_double):
+    """Partial knowledge is not filled up from what another member's teacher said about the other windows."""
+    parts = split(poor_double, 0)
+    members = [
+        make_member(poor_double, parts, 0, "rdpd", make_knowledge(poor_double, parts.train[:size], seed=size))
+        for size in (80, 240, 0)
+    ]
+    for member, fitted in zip(members, quietly(members, poor_double), strict=True):
+        same(fitted, quietly([member], poor_double)[0], **CLOSE_IN_DOUBLE)
