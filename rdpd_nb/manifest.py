@@ -1,0 +1,82 @@
+"""figures/<profile>/manifest.json: which records each table and figure was made from, as declared where it was saved.
+
+The records themselves are copied beside it, so that the tables can be rebuilt where results/ is not. What is
+committed here holds only what is the same in every run.
+"""
+
+import json
+from pathlib import Path
+
+from .errors import UserError
+from .params import Run
+from .records import any_of, belongs, public, read_record, write_json
+
+ENDINGS = (".csv", ".md", ".tex", ".png")
+ABOUT = ("notebook", "parameters", "fingerprint")  # of each record
+
+
+def declare(run: Run, kind: str, name: str, records: list[str], title: str) -> None:
+    """Keep, under results/<profile>/made/, what a file of figures/<profile>/ was made from, for `write` to collect.
+
+    kind: 'tables' or 'figures'; name without ending; records like 'pamap2/wrist/rdpd', [] for what the code alone
+    gives; the title is what is said in place of a picture.
+    """
+    if wrong := [r for r in records if r.count("/") != 2 or r.endswith(".json")]:
+        raise UserError(f"{name}: '{wrong[0]}' is no record's name; one is '<data set>/<view>/<name>'.")
+    path = run.results_root / "made" / f"{name}.json"
+    content = {"kind": kind, "title": title, "records": list(records)}
+    if not path.is_file() or json.loads(path.read_text()) != content:  # an unchanged file keeps its time
+        write_json(path, content)
+
+
+def read(run: Run) -> dict:
+    """The manifest there is, an empty one where there is none: {tables, figures, titles, records}."""
+    path = run.figures_folder / "manifest.json"
+    empty = {"tables": {}, "figures": {}, "titles": {}, "records": {}}
+    try:
+        return empty | (json.loads(path.read_text()) if path.is_file() else {})
+    except ValueError:
+        raise UserError(f"{path} is not a readable manifest; make the tables again with `make reproduce`.") from None
+
+
+def _record(run: Run, name: str) -> dict | None:
+    """What is public of a record of this run, from results/ or else from the copy; None where there is neither."""
+    for folder in (run.results_root, run.figures_folder / "records"):
+        path = Path(f"{folder / name}.json")
+        if path.is_file() and belongs(run, record := read_record(path)):
+            return public(record)
+    return None
+
+
+def write(run: Run) -> dict:
+    """Collect what was declared into the manifest, and copy the records it names beside it; return the manifest.
+
+    tables and figures {name: [record, ...]} in the order of their names, titles {name: title}, records {name: its
+    notebook, parameters, fingerprint of the windows}. A file that was declared by an earlier run and is still there
+    stays. Where there is no record of this run (a fresh clone), nothing is written or deleted.
+    """
+    if not any_of(run):
+        return read(run)
+    earlier, made = read(run), {"tables": {}, "figures": {}, "titles": {}}
+    entries = {name: (kind, earlier["titles"].get(name, ""), there) for kind in ("tables", "figures")
+               for name, there in earlier[kind].items()}  # fmt: skip
+    for path in (run.results_root / "made").glob("*.json"):
+        content = json.loads(path.read_text())
+        entries[path.stem] = (content["kind"], content["title"], content["records"])
+    records: dict[str, dict | None] = {}
+    for name, (kind, title, there) in sorted(entries.items()):
+        if any((run.figures_folder / f"{name}{ending}").is_file() for ending in ENDINGS):
+            records |= {record: _record(run, record) for record in there if record not in records}
+            made[kind][name] = [record for record in there if records[record]]
+            made["titles"][name] = title
+    copies = {name: record for name, record in sorted(records.items()) if record}
+    about = {name: {key: record.get(key) for key in ABOUT} for name, record in copies.items()}
+    made = {"profile": run.profile, "source": run.source, **made, "records": about}
+    folder = run.figures_folder / "records"
+    for name, record in copies.items():
+        write_json(folder / f"{name}.json", record)
+    for path in folder.rglob("*.json"):
+        if path.relative_to(folder).with_suffix("").as_posix() not in copies:
+            path.unlink()
+    write_json(run.figures_folder / "manifest.json", made)
+    return made

@@ -1,0 +1,325 @@
+"""One record a run, written whole or not at all, predictions and weights beside it; read as one tidy frame.
+
+Everything in `tables` and `figures` is made from the frames of `read_scores` and `read_sweep`.
+"""
+
+import json
+import platform
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from .data.windows import Split, Windows
+from .engine import checkpoints
+from .engine.device import resolve_device
+from .errors import UserError
+from .evaluation import scores
+from .files import replace_file, root
+from .paper import METHODS, METRICS, SPECS, STUDENT_METHODS
+from .params import Run
+from .training import Fitted, predict
+
+if TYPE_CHECKING:  # slow to import, and a training needs none
+    import pandas as pd
+
+PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "scipy", "wfdb", "duckdb", "papermill")
+SAME = ("dataset", "view", "source", "profile", "parameters", "fingerprint")  # whenever and wherever it is run
+OF_ONE_RUN = ("versions", "git_commit", "device", "seconds")
+NEEDED = (*SAME, *OF_ONE_RUN)
+SCORES = (*METRICS, "macro_f1_argmax")  # what a record holds of each seed
+
+
+# ------------------------------------------------------------------------------------------------------ writing
+
+
+def environment(device: str) -> dict:
+    """Versions, git commit (with '+' where files differ from it) and device of this run."""
+    versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
+    place = resolve_device(device)
+    name = torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu"
+    return {"versions": versions, "git_commit": _git_commit(), "device": name}
+
+
+def _git_commit() -> str | None:
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", root(), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):  # no git, or not a clone
+        return None
+
+
+def common(run: Run, windows: Windows, seconds: float | None = None) -> dict:
+    """What every record says of its run; `seconds` are those since its parameters were checked."""
+    seconds = time.perf_counter() - run.began if seconds is None else seconds
+    return {
+        "notebook": run.notebook,
+        "dataset": run.dataset,
+        "view": run.view,
+        "profile": run.profile,
+        "source": run.source,
+        "parameters": run.parameters,
+        "fingerprint": windows.fingerprint,
+        "subjects_are_blocks": windows.subjects_are_blocks,
+        **environment(run.device),
+        "seconds": round(seconds, 2),
+    }
+
+
+def seed_entry(fitted: Fitted, probability: np.ndarray, windows: Windows, split: Split) -> dict:
+    """One seed's scores on its test windows, with its best epoch and the counts of its split."""
+    return {
+        "seed": fitted.member.seed,
+        **scores(probability, windows.label[split.test]),
+        "best_epoch": fitted.best_epoch,
+        "selected_by": fitted.selected_by,
+        "counts": split.counts(),
+    }
+
+
+def save(
+    run: Run,
+    method: str,
+    fitted: list[Fitted],
+    windows: Windows,
+    splits: dict[int, Split],
+    probabilities: list[np.ndarray] | None = None,
+    seconds: float | None = None,
+) -> dict:
+    """Write weights, predictions and, last, the record of one table row; return the record.
+
+    probabilities: one (test windows, C) a seed, predicted here where not given. The record is there only when
+    everything else is.
+    """
+    if probabilities is None:
+        probabilities = predict(fitted, windows, [splits[f.member.seed].test for f in fitted], run.device)
+    folder = run.path(method).parent
+    weights, arrays, seeds = {}, {}, []
+    for f, probability in zip(fitted, probabilities, strict=True):
+        seed, split = f.member.seed, splits[f.member.seed]
+        weights |= {f"{seed}/{name}": tensor for name, tensor in f.model.state_dict().items()}
+        weights |= {
+            f"{seed}/input.mean": torch.from_numpy(f.member.mean),
+            f"{seed}/input.std": torch.from_numpy(f.member.std),
+        }
+        arrays |= {f"{seed}/test_window": split.test, f"{seed}/probability": probability.astype(np.float32)}
+        arrays |= {f"{seed}/{part}_subject": ids for part, ids in split.subjects.items()}
+        arrays |= {f"{seed}/{name}": np.array(curve) for name, curve in f.history.items()}
+        seeds.append(seed_entry(f, probability, windows, split))
+    with replace_file(folder / f"{method}.safetensors") as path:
+        save_file(weights, path, {"fingerprint": windows.fingerprint, "view": windows.view})
+    with replace_file(folder / f"{method}.npz") as path:
+        np.savez_compressed(path, **arrays)
+    record = {
+        **common(run, windows, seconds),
+        "method": method,
+        "model_parameters": fitted[0].model.count(),
+        "counts": seeds[0]["counts"],  # of the first seed; each seed has its own
+        "seeds": seeds,
+    }
+    write_record(run, method, record)
+    return record
+
+
+def write_record(run: Run, name: str, record: dict) -> None:
+    """Write the record `name` of a run; its checkpoints have done their part then."""
+    write_json(run.record_path(name), record)
+    checkpoints.remove(run.checkpoints)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write JSON whole or not at all, NaN refused: a line a key, or an entry of its list or dict of entries."""
+    lines = ",\n".join(f'"{key}": {_compact(value)}' for key, value in content.items())
+    with replace_file(path) as temporary:
+        temporary.write_text(f"{{\n{lines}\n}}\n")
+
+
+def _compact(value: object) -> str:
+    entries = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if not entries or not all(isinstance(entry, dict | list) for entry in entries):
+        return json.dumps(value, allow_nan=False)
+    names = [f"{json.dumps(key)}: " for key in value] if isinstance(value, dict) else [""] * len(value)
+    lines = (name + json.dumps(entry, allow_nan=False) for name, entry in zip(names, entries, strict=True))
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    return first + "\n " + ",\n ".join(lines) + "\n" + last
+
+
+def public(record: dict) -> dict:
+    """What of a record is the same in every run of the same code: no commit, versions, device, seconds, folders."""
+    parameters = {k: v for k, v in record["parameters"].items() if k not in ("device", "raw", "results")}
+    return {k: v for k, v in record.items() if k not in OF_ONE_RUN} | {"parameters": parameters}
+
+
+# ------------------------------------------------------------------------------------------------------ reading
+
+
+def read_record(path: Path) -> dict:
+    """A record, or a `public` copy of one. Raises UserError where it is missing, damaged or not a record."""
+    if not path.is_file():
+        raise UserError(f"no record at {path}; run its notebook first (`make reproduce` runs them all).")
+    try:
+        record = json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path} is not readable as JSON ({error}); delete it and run its notebook again.") from None
+    there = set(record) if isinstance(record, dict) else set()
+    missing = [name for name in (NEEDED if there & set(OF_ONE_RUN) else SAME) if name not in there]
+    if missing:
+        raise UserError(f"{path} is not a record: it lacks {', '.join(missing)}; delete it and run its notebook again.")
+    return record
+
+
+def belongs(run: Run, record: dict) -> bool:
+    """Whether a record is of the run's source, seeds, patience and switches, and has no more epochs (sweeps: fewer)."""
+    has = record["parameters"]
+    same = all(has.get(name) == run.parameters[name] for name in ("source", "seeds", "patience", "switches"))
+    return same and has["epochs"] <= run.parameters["epochs"]
+
+
+def datasets_of(run: Run) -> list[str]:
+    """The run's data sets; of a notebook of one data set, that one."""
+    return run.parameters.get("datasets") or [run.dataset]
+
+
+def any_of(run: Run) -> bool:
+    """Whether there is any record of this run; in a fresh clone there is none, and nothing is to be written."""
+    paths = (p for dataset in datasets_of(run) for p in sorted((run.results_root / dataset).glob("*/*.json")))
+    return any(belongs(run, read_record(path)) for path in paths)
+
+
+def read_records(run: Run, methods: tuple[str, ...] | list[str], view: str, dataset: str) -> dict[str, dict]:
+    """The records there are of the given methods of one view, in that order.
+
+    Those made otherwise than the run (source, seeds, epochs, patience, scale, raw folder, switches) are left out: a
+    table never mixes.
+    """
+    names = ("source", "seeds", "epochs", "patience", "scale", "raw", "switches")
+    same, records = [name for name in names if name in run.parameters], {}
+    for method in methods:
+        path = run.record_path(method, view, dataset)
+        record = read_record(path) if path.is_file() else None
+        if record and method in METHODS and "seeds" not in record:
+            raise UserError(f"{path} is not a record of scores; delete it and run its notebook again.")
+        if record and all(record["parameters"].get(name, "") == run.parameters[name] for name in same):
+            records[method] = record
+    return records
+
+
+def read_scores(run: Run, dataset: str = "") -> "pd.DataFrame":
+    """The scores of all methods that have a record of this run, a row a (dataset, view, method, seed, metric).
+
+    Columns besides these: `score` (NaN where no class can be scored), test_windows, classes_absent (titles, '; '
+    between them), source. In the order of the paper's tables; of one data set, or of all of the run's.
+    """
+    import pandas as pd
+
+    rows = []
+    for name in [dataset] if dataset else datasets_of(run):
+        spec = SPECS[name]
+        for view in spec.views:
+            methods = ("teacher",) if view == "all" else STUDENT_METHODS
+            for method, record in read_records(run, methods, view, name).items():
+                for entry in record["seeds"]:
+                    rest = (
+                        entry["counts"]["windows"]["test"],
+                        "; ".join(spec.classes[c] for c in entry["classes_absent"]),
+                        record["source"],
+                    )
+                    rows += [(name, view, method, entry["seed"], metric, entry[metric], *rest) for metric in SCORES]
+    keys = ["dataset", "view", "method", "seed", "metric", "score"]
+    return pd.DataFrame(rows, columns=[*keys, "test_windows", "classes_absent", "source"]).astype({"score": float})
+
+
+def datasets_run(run: Run) -> list[str]:
+    """Those of the run's data sets that have a score."""
+    frame = read_scores(run)
+    return list(dict.fromkeys(frame.loc[frame["score"].notna(), "dataset"]))
+
+
+def names(frame: "pd.DataFrame") -> list[str]:
+    """The records that a frame of scores was read from: 'pamap2/wrist/rdpd'."""
+    return list(dict.fromkeys(frame["dataset"] + "/" + frame["view"] + "/" + frame["method"]))
+
+
+# ------------------------------------------------------------------------------------------------------- sweeps
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One of Figures 2 and 3: the notebook's record, the parameter that is swept, and what the paper says of it."""
+
+    record: str
+    level: str  # name of the swept quantity in an entry of the record
+    levels: str  # in words
+    xlabel: str
+    claim: str
+
+
+SWEEPS = {
+    "figure2": Sweep(
+        "rich_data_size",
+        "fraction",
+        "fractions",
+        "fraction of the {fraction_of} training windows",
+        "RDPD outperforms the baselines even with few rich data",
+    ),
+    "figure3": Sweep(
+        "noise_robustness",
+        "amplitude",
+        "amplitudes",
+        "noise amplitude (standard deviations of the channel)",
+        "both fall with the amplitude, and RDPD stays above Direct",
+    ),
+}
+SWEEP_METRICS = {name: METRICS[name] for name in ("roc_auc", "pr_auc")}
+
+
+def sweep_records(run: Run, figure: str, dataset: str, view: str = "") -> list[dict]:
+    """The records of 'figure2' or 'figure3' of all views of a data set, in its order, or of one view.
+
+    Left out are those of another source, other seeds, patience or switches than the run's, or of more epochs (a sweep
+    may have fewer than the tables), and those whose sweep is not that of the first view's.
+    """
+    kept: list[dict] = []
+    for name in [view] if view else SPECS[dataset].poor_views:
+        path = run.record_path(SWEEPS[figure].record, name, dataset)
+        record = read_record(path) if path.is_file() else None
+        if record and "entries" not in record:
+            raise UserError(f"{path} is not a record of a sweep; delete it and run its notebook again.")
+        if record and belongs(run, record) and (not kept or _same_but_view(record, kept[0])):
+            kept.append(record)
+    return kept
+
+
+def _same_but_view(record: dict, other: dict) -> bool:
+    one, two = ({**r["parameters"], "view": "", "device": ""} for r in (record, other))
+    return one == two
+
+
+def read_sweep(run: Run, figure: str, dataset: str, view: str = "") -> "pd.DataFrame":
+    """Scores of Figure 2 or 3, a row a (dataset, view, method, level, seed, metric), with `score` and source.
+
+    An entry without a level (Direct, in Figure 2) holds for every one. Empty where there is no record.
+    """
+    import pandas as pd
+
+    rows, name = [], SWEEPS[figure].level
+    for record in sweep_records(run, figure, dataset, view):
+        every = sorted({e[name] for e in record["entries"] if e[name] is not None})
+        rows += [
+            (dataset, record["view"], e["method"], level, e["seed"], metric, e[metric], record["source"])
+            for e in record["entries"]
+            for level in (every if e[name] is None else [e[name]])
+            for metric in SWEEP_METRICS
+        ]
+    columns = ["dataset", "view", "method", "level", "seed", "metric", "score", "source"]
+    return pd.DataFrame(rows, columns=columns).astype({"score": float, "level": float})

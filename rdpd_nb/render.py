@@ -1,0 +1,150 @@
+"""A table as Markdown, LaTeX and HTML, and as files under figures/<profile>/; the site renders with the same functions.
+
+In a table's printed cells `**...**` is bold; 'ROC-AUC, paper' is the column 'paper' under the heading 'ROC-AUC'.
+"""
+
+import html as markup
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from . import manifest
+from .files import replace_file
+from .params import Run
+from .records import any_of
+
+if TYPE_CHECKING:
+    from .tables import Table
+
+VERDICT_COLOURS = {"agrees": "#009E73", "higher": "#0072B2", "lower": "#D55E00"}
+_TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "±": r"$\pm$", "–": "--", "<": "$<$"}
+
+
+def _headings(printed: pd.DataFrame) -> list[tuple[str, str]]:
+    """'ROC-AUC, paper' -> ('ROC-AUC', 'paper'); 'ROC-AUC', which has such a neighbour, -> ('ROC-AUC', 'ours')."""
+    split = [column.partition(", ")[::2] for column in printed.columns]
+    shared = {group for group, own in split if own}
+    return [(group, own or ("ours" if group in shared else "")) for group, own in split]
+
+
+def _columns(headings: list[tuple[str, str]]) -> pd.Index:
+    """One line of headings, or two where columns share one."""
+    grouped = any(own for _, own in headings)
+    return pd.MultiIndex.from_tuples(headings) if grouped else pd.Index([group for group, _ in headings])
+
+
+def _new_group(printed: pd.DataFrame) -> list[int]:
+    """Rows whose first cell is not that of the row above: a rule goes over them."""
+    first = printed.iloc[:, 0].tolist()
+    return [i for i in range(1, len(first)) if first[i] != first[i - 1]]
+
+
+def markdown(table: "Table") -> str:
+    """Caption, table and what stands under it."""
+    body = table.printed.to_markdown(index=False, disable_numparse=True)
+    return "\n\n".join(filter(None, (table.caption, body, table.note))) + "\n"
+
+
+def _tex(value: object) -> str:
+    text = "".join(_TEX.get(character, character) for character in str(value).strip("*"))
+    return rf"\textbf{{{text}}}" if str(value).startswith("**") else text
+
+
+def latex(table: "Table") -> str:
+    r"""A table environment for \usepackage{booktabs}, with a rule between views."""
+    printed = table.printed.map(_tex)
+    printed.columns = _columns([(_tex(group), _tex(own)) for group, own in _headings(table.printed)])
+    look = Styler(printed).hide(axis="index").format(str)
+    lines = look.to_latex(hrules=True, column_format="l" * printed.shape[1], multicol_align="l").splitlines()
+    body = lines.index(r"\midrule") + 1
+    for i in reversed(_new_group(printed)):
+        lines.insert(body + i, r"\midrule")
+    small = [r"\scriptsize", r"\setlength{\tabcolsep}{3pt}"] if printed.shape[1] > 8 else []
+    note = [rf"\par\footnotesize {_tex(table.note)}"] if table.note else []
+    caption = rf"\caption{{{_tex(table.caption)}}}\label{{tab:{table.name}}}"
+    return "\n".join([r"\begin{table}", r"\centering", *small, caption, *lines, *note, r"\end{table}", ""])
+
+
+def html(table: "Table", links: dict[str, str] | None = None, caption: bool = True) -> str:
+    """A `table.rdpd` that scrolls sideways in a `div.rdpd-table`; the last heading of each row (the method) stays.
+
+    links: address by record; each number of ours in a row of that record leads there. The headings that stay are
+    `th.rdpd-stays`; headings of columns are in two lines where columns share one.
+    """
+
+    def cell(column: str, row: int, value: object) -> str:
+        text = re.sub(r"\*\*(.+)\*\*", r"<b>\1</b>", markup.escape(str(value)))
+        address = (links or {}).get(table.rows[row]) if column in table.ours and text != "–" else None
+        return f'<a href="{markup.escape(address)}">{text}</a>' if address else text
+
+    printed = pd.DataFrame({c: [cell(c, i, v) for i, v in enumerate(table.printed[c])] for c in table.printed})
+    keys = list(printed.columns[: table.keys])
+    shown = printed.set_index(keys)
+    headings = _headings(shown)
+    shown.columns = _columns(headings)
+    look = Styler(shown, uuid=table.name, cell_ids=False).format(str).format_index(str, axis=0)
+    colours = {word: f"color: {colour}" for word, colour in VERDICT_COLOURS.items()}
+    look = look.map(lambda text: colours.get(text, ""))
+    stays = "position: sticky; left: 0; background: var(--jp-layout-color0, var(--pst-color-background, Canvas))"
+    styles = [
+        {"selector": "caption", "props": "caption-side: top; text-align: left; font-weight: bold"},
+        {"selector": "td, th", "props": "text-align: left; white-space: nowrap; vertical-align: top"},
+        {"selector": f"tbody th.level{len(keys) - 1}", "props": stays},
+    ]
+    rule = "border-top: 1px solid #999"
+    styles += [{"selector": f"tbody tr:nth-child({i + 1}) > *", "props": rule} for i in _new_group(printed)]
+    if isinstance(shown.columns, pd.MultiIndex):
+        styles += [{"selector": "thead tr:first-child th", "props": "border-bottom: 1px solid #999"}]
+    look = look.set_table_styles(styles).set_table_attributes('class="rdpd"')
+    text = (look.set_caption(markup.escape(table.caption)) if caption else look).to_html()
+    text = re.sub(rf'class="row_heading level{len(keys) - 1}', r"\g<0> rdpd-stays", text)
+    note = f"<p>{markup.escape(table.note)}</p>" if table.note else ""
+    return f'<div class="rdpd-table" style="overflow-x: auto">{text}</div>{note}'
+
+
+# ------------------------------------------------------------------------------------------------------- files
+
+
+def write(run: Run, table: "Table") -> Path | None:
+    """figures/<profile>/<name>.csv, .md and .tex; the caption stands in the last two, the source in all.
+
+    The path of the Markdown; None, and nothing written, where there is no record of this run.
+    """
+    if not any_of(run):
+        return None
+    path = run.figures_folder / f"{table.name}.md"
+    with replace_file(path.with_suffix(".csv")) as temporary:
+        table.numbers.to_csv(temporary, index=False, float_format="%.6g")
+    for target, text in ((path, markdown(table)), (path.with_suffix(".tex"), latex(table))):
+        with replace_file(target) as temporary:
+            temporary.write_text(text)
+    manifest.declare(run, "tables", table.name, table.records, table.title)
+    return path
+
+
+@dataclass(frozen=True)
+class Committed:
+    """The Markdown of a table as it lies under figures/<profile>/, for a notebook to display."""
+
+    name: str
+    text: str
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+
+def committed(run: Run, name: str) -> Committed:
+    """The table of that name under figures/<profile>/, and words that it is not of a run that is here."""
+    path = run.figures_folder / f"{name}.md"
+    where = "There is no record of this run under `results/`; nothing is written. "
+    text = f"As committed:\n\n{path.read_text()}" if path.is_file() else f"No {name} is committed for this profile."
+    return Committed(name, where + text)
+
+
+def show(run: Run, table: "Table") -> "Table | Committed":
+    """Write a table's files and give it back to be displayed; without any record of the run, the committed one."""
+    return table if write(run, table) else committed(run, table.name)
