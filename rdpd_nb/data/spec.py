@@ -30,6 +30,7 @@ class Source:
     archive: str = ""  # a zip that may be fetched without an account
     strip: str = ""  # the folder inside the zip that is the raw folder
     note: str = ""
+    windows: int = 0  # how many the whole data set has, where its publisher cut them
 
     def how_to_get(self, folder: Path) -> str:
         how = f"Run `make data` or download it from {self.page}" if self.archive else f"Download it from {self.page}"

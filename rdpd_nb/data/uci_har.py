@@ -33,14 +33,15 @@ SPEC = Spec(
     temperature=5.0,
     split="official",
 )
+WINDOWS = {"train": 7352, "test": 2947}  # there are no published sums to check a download against
 SOURCE = Source(
     page="https://archive.ics.uci.edu/dataset/240/human+activity+recognition+using+smartphones",
     size="about 60 MB",
     licence="CC BY 4.0",
     archive="https://archive.ics.uci.edu/static/public/240/human+activity+recognition+using+smartphones.zip",
+    windows=sum(WINDOWS.values()),
 )
 
-WINDOWS = {"train": 7352, "test": 2947}  # there are no published sums to check a download against
 PARTS = ("train", "test")
 BLOCK = 60  # windows that stand in for a subject where the subject files are missing
 
