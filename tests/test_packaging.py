@@ -85,15 +85,21 @@ def test_every_folder_of_the_package_and_its_data_are_installed():
     assert there == named
 
 
+def test_pre_commit_checks_with_the_tools_of_the_lock():
+    lock = (ROOT / "requirements.lock").read_text().splitlines()
+    for repo in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]:
+        tool = repo["repo"].rsplit("/", 1)[1].removesuffix("-pre-commit")
+        assert f"{tool}=={repo['rev'].removeprefix('v')}" in lock
+
+
 # ------------------------------------------------------------------------------------------------ commands
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))])
 def test_pages_name_commands_that_the_makefile_has(page):
     named = set(re.findall(r"(?:^|`)make ([a-z]+)", (ROOT / page).read_text(), re.MULTILINE))
-    assert named <= TARGETS
-    if page == "README.md":
-        assert {"reproduce", "test", "lab", "help"} <= named
+    wanted = {"README.md": {"reproduce", "test", "lab", "help"}, "docs/data.md": {"data"}}
+    assert wanted.get(page, set()) <= named <= TARGETS
 
 
 def test_make_help_lists_every_target():
