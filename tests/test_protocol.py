@@ -14,12 +14,12 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from scipy.special import rel_entr
 
-from rdpd_nb.data.windows import split, standardise
+from rdpd_nb.data import SPECS, split, standardise
 from rdpd_nb.draws import dropout_masks, epoch_order, mask_shapes
 from rdpd_nb.engine import shards
 from rdpd_nb.knowledge import extract_knowledge
 from rdpd_nb.models import RCNN
-from rdpd_nb.paper import NOT_RELEASED, SPECS, SWITCHES, Protocol
+from rdpd_nb.paper import NOT_RELEASED, SWITCHES, Protocol
 from rdpd_nb.training import fit, make_member
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,12 +124,12 @@ def test_a_full_batch_is_the_same_either_way(poor):
 
 
 def test_temperature_of_the_code_is_5_everywhere():
-    assert {d: Protocol(temperature="5").spec(d).temperature for d in SPECS} == dict.fromkeys(SPECS, 5.0)
-    assert Protocol().spec("mimic3").temperature == 2.5
+    assert {d: Protocol(temperature="5").adapt(s).temperature for d, s in SPECS.items()} == dict.fromkeys(SPECS, 5.0)
+    assert Protocol().adapt(SPECS["mimic3"]).temperature == 2.5
 
 
 def test_pamap2_validates_and_tests_on_the_other_subject():
-    one, other = (Protocol(pamap2_held_out=v).spec("pamap2") for v in SWITCHES["pamap2_held_out"])
+    one, other = (Protocol(pamap2_held_out=v).adapt(SPECS["pamap2"]) for v in SWITCHES["pamap2_held_out"])
     assert (one.validation_subjects, one.test_subjects) == ((105,), (101,))
     assert (other.validation_subjects, other.test_subjects) == ((101,), (105,))
 

@@ -533,6 +533,14 @@ def test_numbers_become_float32(dtype):
     np.testing.assert_array_equal(windows[np.arange(20)], x.astype(np.float32))
 
 
+@pytest.mark.parametrize("changed", [lambda x: x[:, ::-1, ::-1], lambda x: x.astype(">f4"), np.asfortranarray])
+def test_arrays_of_any_order_in_memory_become_a_plain_series(changed):
+    x = changed(arrays_of()["x"])
+    windows = Windows.from_arrays(SPEC, **{**arrays_of(), "x": x})
+    assert windows.series.flags.c_contiguous and windows.series.dtype == np.dtype("=f4")
+    np.testing.assert_array_equal(windows[np.arange(20)], x)
+
+
 def test_lists_whole_floats_and_names_of_subjects_are_taken():
     given = arrays_of()
     names = [f"person {i}" for i in given["subject"]]

@@ -129,11 +129,11 @@ class Windows:
         if fault:
             raise UserError(f"{spec.title}: {fault}.")
         with np.errstate(over="ignore"):
-            series = x.reshape(-1, x.shape[2]).astype(np.float32, copy=False)
+            series = np.ascontiguousarray(x, np.float32).reshape(-1, x.shape[2])
         if np.isinf(series).sum() > np.isinf(x).sum():
             raise UserError(f"{spec.title}: x holds numbers beyond float32's 3.4e38; scale the channel they are in.")
         count, label = len(x), y.astype(np.int64)
-        subject = subject.astype(np.int64) if subject.dtype.kind == "f" else subject
+        subject = subject if subject.dtype.kind == "U" else subject.astype(np.int64)
         start = np.arange(count) * spec.length
         stop = start + spec.length
         ledger, totals = Ledger(), {"subjects": len(np.unique(subject)), "classes": len(np.unique(label))}
