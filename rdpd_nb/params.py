@@ -188,3 +188,24 @@ def read_profile(name: str) -> dict[str, Any]:
                 f"{path}: {', '.join(what + w for w in wrong)} unknown or missing; settings are {', '.join(wanted)}."
             )
     return profile
+
+
+def check_settings(settings: dict[str, Any]) -> None:
+    """Check what the list of jobs is made from; each job's parameters are checked by themselves. Raises UserError."""
+    sweeps = settings["sweeps"] or {}
+    for name in ("views", "presets") if sweeps else ():
+        views = sweeps[name]
+        if (
+            not isinstance(views, dict)
+            or set(views) - set(SPECS)
+            or not all(isinstance(v, list) for v in views.values())
+        ):
+            raise UserError(f"sweeps.{name} is {views!r}; it should list views by data set, of {', '.join(SPECS)}.")
+    for name, kind, value in (
+        ("DATASETS", "datasets", settings["datasets"]),
+        ("EPOCHS", "epochs", settings["epochs"]),
+        ("sweeps.epochs", "epochs", sweeps.get("epochs", 1)),
+    ):
+        test, words = KINDS[kind]
+        if not _fits(test, value):
+            raise UserError(f"{name} is {value!r}; it should be {words}.")

@@ -1,7 +1,6 @@
-"""What a reproduction runs, and `python -m rdpd_nb.reproduce`, which checks it all before anything is trained.
+"""`python -m rdpd_nb.reproduce`: checks a profile, writes each notebook's parameters, calls Snakemake, prints progress.
 
-Snakemake decides what is done already and what runs next; this module only says which notebook makes which record with
-which parameters, and turns Snakemake's log into a line a job.
+Which notebooks there are, with which parameters, says `jobs.plan`; what waits for what, the Snakefile.
 """
 
 import argparse
@@ -13,157 +12,19 @@ import subprocess
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from . import data, params
-from .data.windows import fingerprint
+from . import params
 from .errors import UserError
 from .files import replace_file, root
-from .paper import METHODS, SPECS, STUDENT_METHODS
+from .jobs import Job, check_data, plan, read_settings, write_parameters
 
-
-@dataclass(frozen=True)
-class Job:
-    """One notebook execution: what it is called, its parameters, the records it waits for and those it makes."""
-
-    name: str  # e.g. 'pamap2/wrist/rdpd'; files are results/<profile>/<name>.*
-    notebook: str
-    parameters: dict[str, Any]
-    after: tuple[str, ...] = ()  # names of jobs
-    makes: tuple[str, ...] = (".json",)  # endings of the files it writes, beside its own .ipynb; the record last
-    figures: tuple[str, ...] = ()  # files under figures/<profile>/
-
-
-def read_settings(profile: str, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A profile with overrides; what is not overridden (None) stays the profile's."""
-    settings = params.read_profile(profile)
-    given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    settings = {"results": "results", **settings, **given, "profile": profile}
-    if settings["source"] == "real":
-        settings["raw"] = str(data.raw_root(settings["raw"]))  # $RDPD_RAW may be another folder tomorrow
-    return settings
-
-
-def plan(settings: dict[str, Any]) -> list[Job]:
-    """All jobs of a reproduction in an order in which they can run. Raises UserError for a bad setting."""
-    names = ("profile", "source", "seeds", "epochs", "patience", "device", "results", "switches")
-    common = {name: settings[name] for name in names}
-    jobs: list[Job] = []
-
-    def add(name: str, notebook: str, extra: dict[str, Any], **rest: Any) -> str:
-        parameters = {**common, **extra}
-        params.check(notebook, parameters)
-        jobs.append(Job(name, notebook, parameters, **rest))
-        return name
-
-    if not params.KINDS["datasets"][0](settings["datasets"]):
-        raise UserError(f"DATASETS is {settings['datasets']!r}; it should be {params.KINDS['datasets'][1]}.")
-    sweeps = settings["sweeps"] or {"views": {}, "presets": {}}
-    for name in ("views", "presets"):
-        if not isinstance(sweeps[name], dict) or set(sweeps[name]) - set(SPECS):
-            raise UserError(
-                f"sweeps.{name} is {sweeps[name]!r}; it should name views by data set, of {', '.join(SPECS)}."
-            )
-    if not isinstance(sweeps.get("epochs", 1), int):
-        raise UserError(f"sweeps.epochs is {sweeps['epochs']!r}; it should be {params.KINDS['epochs'][1]}.")
-    trained = (".npz", ".safetensors", ".json")
-    for dataset in settings["datasets"]:
-        one = {"dataset": dataset, "view": "all", "raw": settings["raw"], "scale": settings["scale"]}
-        read = add(f"{dataset}/all/preprocessing", "01_preprocessing", one)
-        teacher = add(
-            f"{dataset}/all/teacher",
-            METHODS["teacher"].notebook,
-            one,
-            after=(read,),
-            makes=(".npz", ".safetensors", ".knowledge.safetensors", ".json"),
-        )
-        for view in SPECS[dataset].poor_views:
-            for method in STUDENT_METHODS:
-                name, notebook = f"{dataset}/{view}/{method}", METHODS[method].notebook
-                add(name, notebook, {**one, "view": view}, after=(teacher,), makes=trained)
-        first = None
-        for view in sweeps["views"].get(dataset, []):
-            for name, figure, notebook, after, own in (
-                ("rich_data_size", "figure2", "08_rich_data_size", first or read, ("fractions", "fraction_of")),
-                ("noise_robustness", "figure3", "09_noise_robustness", teacher, ("amplitudes", "noise_kind")),
-            ):
-                extra = {
-                    **one,
-                    "view": view,
-                    "epochs": min(sweeps["epochs"], settings["epochs"]),
-                    **{k: sweeps[k] for k in own},
-                }
-                files = tuple(f"{figure}_{dataset}_{view}.{ending}" for ending in ("png", "csv"))
-                job = add(f"{dataset}/{view}/{name}", notebook, extra, after=(after,), figures=files)
-                if name == "rich_data_size":
-                    first = first or job  # whose teachers the other views take over
-        for view in sweeps["presets"].get(dataset, []):
-            files = tuple(f"{f}_{dataset}_{view}.{ending}" for f in ("presets", "causes") for ending in ("png", "csv"))
-            extra = {**one, "view": view}
-            add(f"{dataset}/{view}/presets", "11_paper_and_released_code", extra, after=(read,), figures=files)
-    scores = [SPECS[d].table_file for d in settings["datasets"]]
-    tables = ["table1", "table5", *scores, *(f"{table}_paired" for table in scores)]
-    swept = [
-        f"{figure}_{d}" for d in settings["datasets"] if sweeps["views"].get(d) for figure in ("figure2", "figure3")
-    ]
-    add(
-        "tables",
-        "10_tables_and_figures",
-        {"datasets": settings["datasets"]},
-        after=tuple(job.name for job in jobs),
-        makes=(),
-        figures=(
-            *(f"{table}.{ending}" for table in tables for ending in ("csv", "md", "tex")),
-            *(f"{dataset}_scores.{ending}" for dataset in settings["datasets"] for ending in ("png", "csv")),
-            *(f"{name}.{ending}" for name in swept for ending in ("png", "csv")),
-            "manifest.json",
-        ),
-    )
-    return jobs
-
-
-def check_raw(settings: dict[str, Any]) -> None:
-    """Stop with one sentence a data set if real raw files are missing, before anything is read or trained."""
-    if settings["source"] != "real":
-        return
-    problems = []
-    for dataset in settings["datasets"]:
-        try:
-            data.raw_files(dataset, data.locate(dataset, "real", settings["raw"]))
-        except UserError as error:
-            problems.append(str(error))
-    if problems:
-        raise UserError("\n       ".join(problems))
-
-
-# What decides a number: a change in one of these makes finished work stale. How results are shown is not among them.
-CODE = (
-    *("paper.py", "losses.py", "models.py", "batches.py", "training.py", "evaluation.py"),
-    *("data/__init__.py", "data/windows.py", "simulate/*.py", *(f"data/{name}*" for name in SPECS)),
-)
-
-
-def write_parameters(job: Job, folder: Path) -> Path:
-    """The YAML file papermill reads. Its comments name the notebook's code, the package's and the raw files.
-
-    Its time changes only when its content does, so that done work stays done, and work done otherwise does not.
-    """
-    path = folder / f"{job.name}.parameters.yaml"
-    cells = json.loads((root() / "notebooks" / f"{job.notebook}.ipynb").read_text())["cells"]
-    marks = {"notebook": fingerprint(*("".join(cell["source"]) for cell in cells)), "package": data.code_stamp(*CODE)}
-    if job.parameters["source"] == "real" and "dataset" in job.parameters:
-        dataset = job.parameters["dataset"]
-        marks["raw files"] = data.raw_stamp(dataset, data.locate(dataset, "real", job.parameters["raw"]))
-    comments = "".join(f"# {name}: {mark}\n" for name, mark in marks.items())
-    text = comments + yaml.safe_dump(job.parameters, sort_keys=False)
-    if not path.is_file() or path.read_text() != text:
-        with replace_file(path) as temporary:
-            temporary.write_text(text)
-    return path
+__all__ = ["Job", "main", "plan", "read_settings", "run"]
 
 
 def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
@@ -180,81 +41,104 @@ def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
 
 
 def run(settings: dict[str, Any], cores: int, extra: list[str]) -> int:
-    """Run the workflow with Snakemake; print a line a finished job with the time left. Returns the exit status."""
+    """Run the workflow with Snakemake; print a line a finished job with the time left. Returns the exit status.
+
+    extra: options for Snakemake. A dry run leaves every file as it was, but for Snakemake's log.
+    """
     jobs = plan(settings)  # checks every setting, the names of the data sets among them
-    check_raw(settings)
+    check_data(settings)
     if settings["device"].startswith("cuda"):
-        from .training import resolve_device  # torch takes seconds to import, and nothing else here needs it
+        from .engine.device import resolve_device  # torch takes seconds to import, and nothing else here needs it
 
         resolve_device(settings["device"])
-    folder = params.check("10_tables_and_figures", jobs[-1].parameters).results_root
+    tables = params.check(jobs[-1].notebook, jobs[-1].parameters)
+    folder = tables.results_root
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system even if this process is killed
-        except BlockingIOError:
-            raise UserError(f"another reproduction is writing to {folder}; wait for it, or set RESULTS.") from None
-        return _run_locked(settings, jobs, folder, cores, extra, lock.fileno())
-
-
-def _run_locked(
-    settings: dict[str, Any], jobs: list[Job], folder: Path, cores: int, extra: list[str], lock: int
-) -> int:
-    if not {"-n", "--dry-run"} & set(extra):
-        remove_foreign_records(jobs, folder)
-    config = folder / "settings.yaml"
-    with replace_file(config) as temporary:
-        temporary.write_text(yaml.safe_dump(settings, sort_keys=False))
     print(
         f"profile {settings['profile']}: {settings['source']} data, {', '.join(settings['datasets'])}, "
         f"{len(settings['seeds'])} seeds, {settings['epochs']} epochs, {len(jobs)} notebooks, {cores} cores",
         flush=True,
     )
+    config, dry, began = folder / "settings.yaml", bool({"-n", "--dry-run"} & set(extra)), time.time()
+    written = [config, *(folder / f"{job.name}.parameters.yaml" for job in jobs)]
+    with _locked(folder) as lock, _put_back(written if dry else []):
+        with replace_file(config) as temporary:
+            temporary.write_text(yaml.safe_dump(settings, sort_keys=False))
+        for job in jobs:
+            write_parameters(job, folder)
+        if not dry:
+            remove_foreign_records(jobs, folder)
+        failed, tail = _snakemake(config, cores, extra, folder / "snakemake.log", lock)
+    if failed:
+        _explain(jobs, folder, began, tail)
+    elif dry:
+        print(f"nothing was run; {folder / 'snakemake.log'} says what would be")
+    else:
+        print(f"done in {_minutes(time.time() - began)}: tables and figures are in {tables.figures_folder}", flush=True)
+    return failed
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[int]:
+    """Yield the lock of a results folder; UserError if another reproduction has it."""
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system even if this process is killed
+        except BlockingIOError:
+            raise UserError(f"another reproduction is writing to {folder}; wait for it, or set RESULTS.") from None
+        yield lock.fileno()
+
+
+@contextmanager
+def _put_back(paths: list[Path]) -> Iterator[None]:
+    """Leave these files as they were before, with their times."""
+    before = {path: (path.read_bytes(), path.stat()) if path.is_file() else None for path in paths}
+    try:
+        yield
+    finally:
+        for path, was in before.items():
+            if was is None:
+                path.unlink(missing_ok=True)
+            elif path.read_bytes() != was[0]:
+                path.write_bytes(was[0])
+            if was:
+                os.utime(path, ns=(was[1].st_atime_ns, was[1].st_mtime_ns))
+
+
+def _snakemake(config: Path, cores: int, extra: list[str], log: Path, lock: int) -> tuple[int, str]:
+    """Run Snakemake with a line of ours a finished job; return its exit status and the end of what it said."""
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", root() / "Snakefile", "--directory", root()),
         *("--configfile", config, "--cores", str(cores), "--rerun-incomplete", "--keep-going"),
         *("--rerun-triggers", "mtime", "--nolock", *extra),
     ]
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    began, lines = time.time(), deque(maxlen=40)
     process = subprocess.Popen(
         command,
-        env=environment,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         pass_fds=(lock,),  # if this process alone is killed, Snakemake goes on, and so does the lock
     )
-    with process, (folder / "snakemake.log").open("w") as log:
-        names: dict[str, str] = {}
-        finished = ""
+    began, tail, names, finished = time.time(), deque(maxlen=40), {}, ""
+    with process, log.open("w") as file:
         for line in process.stdout:
-            log.write(line)
-            log.flush()
-            lines.append(line)
+            file.write(line)
+            file.flush()
+            tail.append(line)
             if match := re.match(r"Job (\d+): (\S+)", line):
                 names[match[1]] = match[2]
             elif match := re.match(r"Finished job(?:id)?:? (\d+)", line):
                 finished = names.get(match[1], "")
             elif (match := re.match(r"(\d+) of (\d+) steps", line)) and finished:
-                _progress(
-                    int(match[1]), int(match[2]) - 1, finished, time.time() - began
-                )  # less Snakemake's rule 'all'
-    if process.returncode == 0:
-        where = params.check("10_tables_and_figures", jobs[-1].parameters).figures_folder
-        print(f"done in {_minutes(time.time() - began)}: tables and figures are in {where}", flush=True)
-    else:
-        _explain(jobs, folder, began, "".join(lines))
-    return process.returncode
+                done, of, seconds = int(match[1]), int(match[2]) - 1, time.time() - began  # less Snakemake's rule 'all'
+                left = f"{_minutes(seconds)}, about {_minutes(seconds / done * (of - done))} left"
+                print(f"  {done:3d} of {of}  {finished:32s} {left}", flush=True)
+    return process.returncode, "".join(tail)
 
 
 def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds >= 90 else f"{seconds:.0f} s"
-
-
-def _progress(done: int, of: int, name: str, seconds: float) -> None:
-    left = seconds / done * (of - done)
-    print(f"  {done:3d} of {of}  {name:32s} {_minutes(seconds)}, about {_minutes(left)} left", flush=True)
 
 
 def _explain(jobs: list[Job], folder: Path, began: float, tail: str) -> None:
@@ -264,45 +148,40 @@ def _explain(jobs: list[Job], folder: Path, began: float, tail: str) -> None:
         log = folder / f"{job.name}.log"
         if not log.is_file() or log.stat().st_mtime < began - 1 or (folder / f"{job.name}.ipynb").is_file():
             continue
-        text = log.read_text(errors="replace")
-        sentences = re.findall(r"^(?:\w+\.)*UserError: (.+)", text, re.MULTILINE)
+        sentences = re.findall(r"^(?:\w+\.)*UserError: (.+)", log.read_text(errors="replace"), re.MULTILINE)
         print(f"error: {job.name}: {sentences[-1] if sentences else f'failed; see {log}'}", file=sys.stderr)
         said = True
     if not said:
         print(f"error: Snakemake failed; see {folder / 'snakemake.log'}\n{tail}", file=sys.stderr)
 
 
+# What the command line may set in place of the profile, and how its text is read.
+OPTIONS = {
+    "datasets": str.split,  # names separated by spaces
+    "source": str,
+    "raw": lambda text: str(Path(text).resolve()),
+    "seeds": lambda text: list(range(int(text))),  # how many, counted from 0
+    "epochs": int,
+    "scale": float,
+    "device": str,
+    "results": str,
+    "cores": int,
+}
+
+
 def main(arguments: list[str]) -> int:
+    """Exit status: Snakemake's, 2 for a setting that is wrong, 130 where it was stopped."""
     parser = argparse.ArgumentParser(prog="python -m rdpd_nb.reproduce", description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="demo")
-    parser.add_argument("--datasets", default="", help="names separated by spaces")
-    parser.add_argument("--source", default="")
-    parser.add_argument("--raw", default="")
-    parser.add_argument("--seeds", default="", help="how many, counted from 0")
-    parser.add_argument("--epochs", default="")
-    parser.add_argument("--scale", default="")
-    parser.add_argument("--device", default="")
-    parser.add_argument("--results", default="")
-    parser.add_argument("--cores", default="")
+    for name in OPTIONS:
+        parser.add_argument(f"--{name}", default="", help="in place of the profile's; see `make help`")
     known, extra = parser.parse_known_args(arguments)
     try:
-        settings = read_settings(
-            known.profile,
-            {
-                "datasets": known.datasets.split() or None,
-                "source": known.source or None,
-                "raw": str(Path(known.raw).resolve()) if known.raw else None,
-                "seeds": list(range(_number("SEEDS", known.seeds))) if known.seeds else None,
-                "epochs": _number("EPOCHS", known.epochs) if known.epochs else None,
-                "scale": _number("SCALE", known.scale, float) if known.scale else None,
-                "device": known.device or None,
-                "results": known.results or None,
-            },
-        )
-        cores = _number("CORES", known.cores) if known.cores else len(os.sched_getaffinity(0))
+        given = {name: _read(name, text) for name in OPTIONS if (text := getattr(known, name).strip())}
+        cores = given.pop("cores", _cores())
         if cores < 1:
             raise UserError(f"CORES is {cores}; it should be at least 1.")
-        return run(settings, cores, extra)
+        return run(read_settings(known.profile, given), cores, extra)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -311,11 +190,16 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
-def _number(name: str, text: str, kind: type = int) -> Any:
+def _cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _read(name: str, text: str) -> Any:
     try:
-        return kind(text)
+        return OPTIONS[name](text)
     except ValueError:
-        raise UserError(f"{name} is '{text}'; it should be a number.") from None
+        raise UserError(f"{name.upper()} is '{text}'; it should be a number.") from None
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def write_results(folder: Path, skip: tuple[str, ...] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-        if job.makes:
+        if job.name != "tables":
             path.with_suffix(".json").write_text(json.dumps(record))
         for name in job.figures:
             (folder / "figures/tiny").mkdir(parents=True, exist_ok=True)

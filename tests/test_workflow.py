@@ -3,16 +3,19 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from rdpd_nb import params, reproduce
+from rdpd_nb import jobs, params, reproduce, simulate, stamps
 from rdpd_nb.errors import UserError
+from rdpd_nb.paper import STUDENT_METHODS
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,6 +33,11 @@ def times(folder: Path) -> dict[str, float]:
     """When each record was written; the manifest and its copies of records follow them."""
     paths = sorted(p for p in folder.rglob("*.json") if "figures" not in p.relative_to(folder).parts)
     return {str(p.relative_to(folder)): p.stat().st_mtime for p in paths}
+
+
+def settings_of(folder: Path) -> dict[str, tuple[str, int]]:
+    """The settings and each notebook's parameters, with their times."""
+    return {str(path): (path.read_text(), path.stat().st_mtime_ns) for path in folder.rglob("*.yaml")}
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +69,12 @@ def test_writes_a_record_and_a_notebook_for_every_job_and_all_tables(done):
     results = done / "results/tiny"
     for job in reproduce.plan(reproduce.read_settings("tiny", {"results": str(done / "results")})):
         assert (results / f"{job.name}.ipynb").is_file()
-        for ending in job.makes:
-            assert (results / f"{job.name}{ending}").is_file()
+        assert (results / f"{job.name}.json").is_file() == (job.name != "tables")
+        assert all((done / "results/figures/tiny" / name).is_file() for name in job.figures)
+    for name in ("all/teacher", *(f"lead_i/{method}" for method in STUDENT_METHODS)):
+        for ending in (".npz", ".safetensors"):
+            assert (results / f"ptbdb/{name}{ending}").is_file()
+    assert (results / "ptbdb/all/teacher.knowledge.safetensors").is_file()
     for name in ("table1", "table3", "table5"):
         for ending in ("csv", "md", "tex"):
             text = (done / "results/figures/tiny" / f"{name}.{ending}").read_text()
@@ -95,22 +107,87 @@ def test_done_work_is_not_redone_but_a_lost_record_and_one_with_other_parameters
 
 
 def test_other_parameters_make_everything_stale_and_a_dry_run_touches_no_record(done):
-    before = times(done / "results")
+    before, written = times(done / "results"), settings_of(done)
     assert run(done, "--profile", "tiny", "--epochs", "2", "--dry-run").returncode == 0
+    assert settings_of(done) == written, "a dry run's own settings are left"
     log = (done / "results/tiny/snakemake.log").read_text()
-    jobs = {job.name for job in reproduce.plan(reproduce.read_settings("tiny"))}
+    names = {job.name for job in reproduce.plan(reproduce.read_settings("tiny"))}
     sweeps = {"ptbdb/lead_i/rich_data_size", "ptbdb/lead_i/noise_robustness"}  # of one epoch, whatever EPOCHS says
-    assert set(re.findall(r"^Job \d+: (\S+)", log, re.MULTILINE)) | sweeps == jobs
+    assert set(re.findall(r"^Job \d+: (\S+)", log, re.MULTILINE)) | sweeps == names
     assert times(done / "results") == before
 
 
 def test_parameters_are_written_again_only_when_something_has_changed(tmp_path, monkeypatch):
     (job, *_) = reproduce.plan(reproduce.read_settings("tiny"))
-    path = reproduce.write_parameters(job, tmp_path)
+    path = jobs.write_parameters(job, tmp_path)
     before = path.stat().st_mtime_ns
-    assert reproduce.write_parameters(job, tmp_path).stat().st_mtime_ns == before
-    monkeypatch.setattr(reproduce.data, "code_stamp", lambda *patterns: "another package")
-    assert "another package" in reproduce.write_parameters(job, tmp_path).read_text()
+    assert jobs.write_parameters(job, tmp_path).stat().st_mtime_ns == before
+    monkeypatch.setattr(jobs.stamps, "code", lambda *modules: "another package")
+    assert "another package" in jobs.write_parameters(job, tmp_path).read_text()
+
+
+@pytest.fixture
+def marks_after(tmp_path, monkeypatch):
+    """Jobs of the demo whose marks are others after code is added to a file of the package (a copy of it)."""
+    package = tmp_path / "rdpd_nb"
+    shutil.copytree(stamps.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(jobs.stamps, "code", partial(stamps.code, package=package))
+    monkeypatch.setattr(jobs.stamps, "imported", partial(stamps.imported, package=package))
+    plan = reproduce.plan(reproduce.read_settings("demo"))
+
+    def change(name: str, text: str = "\nchanged = 1\n") -> set[str]:
+        before = {job.name: jobs.marks(job) for job in plan}
+        with (package / name).open("a") as file:
+            file.write(text)
+        return {job.name for job in plan if jobs.marks(job) != before[job.name]}
+
+    return change, {job.name for job in plan}
+
+
+def test_a_changed_reader_makes_the_work_of_its_own_data_set_stale(marks_after):
+    change, names = marks_after
+    of_mimic3 = {name for name in names if name.startswith("mimic3/")}
+    assert change("data/mimic3.py") - {"tables"} == of_mimic3
+    assert change("data/mimic3_items.csv", "9,another\n") - {"tables"} == of_mimic3
+    assert change("simulate/ecg.py") - {"tables"} == {name for name in names if name.startswith("ptbdb/")}
+    assert change("data/windows.py") == names
+
+
+def test_a_changed_training_makes_stale_all_but_what_is_read(marks_after):
+    change, names = marks_after
+    read = {name for name in names if name.endswith("/preprocessing")}
+    for name in ("training.py", "losses.py", "models.py", "evaluation.py"):
+        assert change(name) | {"tables"} == names - read
+    assert change("site.py") == change("reproduce.py") == set()
+    assert change("losses.py", "# a comment\n") == set()
+
+
+def test_a_data_set_without_simulator_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.delitem(simulate.WRITERS, "ptbdb")
+    settings = reproduce.read_settings("tiny", {"results": str(tmp_path)})
+    with pytest.raises(UserError) as caught:
+        reproduce.run(settings, 1, [])
+    assert str(caught.value) == "PTBDB has no simulator; give SOURCE=real, or leave 'ptbdb' out of DATASETS."
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_snakefile_states_the_notebooks_order_and_who_waits_for_figure_2s_teachers(tmp_path):
+    assert run(tmp_path, "--profile", "demo", "--dry-run").returncode == 0
+    log = (tmp_path / "results/demo/snakemake.log").read_text()
+    waits = {}
+    for name, reason in re.findall(r"^Job \d+: (\S+)\nReason: .*?Input files updated by another job: (.*)$", log, re.M):
+        waits[name] = {path.split("results/demo/")[1].removesuffix(".json") for path in reason.split(", ")}
+    first = "pamap2/wrist/rich_data_size"
+    assert waits[first] == {"pamap2/all/preprocessing"}
+    assert waits["pamap2/chest/rich_data_size"] == waits["pamap2/ankle/rich_data_size"] == {first}
+    assert waits["pamap2/all/teacher"] == {"pamap2/all/preprocessing"}
+    for name in ("direct", "rdpd", "noise_robustness"):
+        assert "pamap2/all/teacher" in waits[f"pamap2/chest/{name}"]
+    plan = reproduce.plan(reproduce.read_settings("demo"))
+    assert waits["tables"] == {job.name for job in plan} - {"tables"}
+    text = (ROOT / "Snakefile").read_text()
+    stated = re.findall(r"notebooks/(\d\d)_\w+\.ipynb\"\)(?:(?!\nrule).)*?priority: (\d+)", text, re.DOTALL)
+    assert len(stated) >= 5 and all(int(number) + int(priority) == 100 for number, priority in stated)
 
 
 def test_a_broken_raw_file_stops_with_one_sentence_and_leaves_no_record(done, tmp_path):
@@ -145,7 +222,7 @@ def test_missing_raw_sets_stop_the_run_before_any_training(tmp_path):
         (["--profile", "paper", "--datasets", "mimic4"], "mimic4"),
         (["--seeds", "three"], "SEEDS is 'three'"),
         (["--source", "reel"], "'simulated' or 'real'"),
-        (["--epochs", "0"], "'epochs' is 0"),
+        (["--epochs", "0"], "EPOCHS is 0"),
     ],
 )
 def test_a_mistyped_setting_is_one_sentence(tmp_path, arguments, words):
@@ -172,8 +249,8 @@ def test_papermill_with_an_unknown_parameter_shows_one_sentence(tmp_path):
 
 
 def test_plan_covers_every_row_of_tables_2_to_4():
-    jobs = reproduce.plan(reproduce.read_settings("paper"))
-    rows = [job for job in jobs if job.notebook in {m.notebook for m in params.METHODS.values()}]
+    plan = reproduce.plan(reproduce.read_settings("paper"))
+    rows = [job for job in plan if job.notebook in {m.notebook for m in params.METHODS.values()}]
     assert len(rows) == 38
     assert all(job.parameters["epochs"] == 200 and len(job.parameters["seeds"]) == 10 for job in rows)
 
@@ -188,7 +265,7 @@ def test_a_profile_with_an_unknown_setting_is_refused(tmp_path, monkeypatch):
         reproduce.read_settings("mine")
 
 
-@pytest.mark.parametrize("views", [None, 3, ["wrist"], {"pamap": ["wrist"]}, {"pamap2": ["nose"]}])
+@pytest.mark.parametrize("views", [None, 3, ["wrist"], {"pamap": ["wrist"]}, {"pamap2": ["nose"]}, {"pamap2": 3}])
 def test_sweeps_of_no_known_view_are_refused(views):
     settings = reproduce.read_settings("demo")
     settings["sweeps"] = {**settings["sweeps"], "views": views}

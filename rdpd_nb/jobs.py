@@ -1,0 +1,143 @@
+"""The notebooks of a reproduction, each with its parameters. What waits for what stands in the Snakefile."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import data, params, stamps
+from .data import SPECS
+from .errors import UserError
+from .files import replace_file, root
+from .paper import METHODS, STUDENT_METHODS
+
+# What a notebook of one view draws, by the name of its record; the Snakefile fills in the same names.
+DRAWS = {
+    "rich_data_size": ("figure2_{dataset}_{view}",),
+    "noise_robustness": ("figure3_{dataset}_{view}",),
+    "presets": ("presets_{dataset}_{view}", "causes_{dataset}_{view}"),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook execution."""
+
+    name: str  # e.g. 'pamap2/wrist/rdpd'; files are results/<profile>/<name>.*
+    notebook: str
+    parameters: dict[str, Any]
+    figures: tuple[str, ...] = ()  # files under figures/<profile>/, tables among them
+
+
+def read_settings(profile: str, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A profile with overrides; what is not overridden (None) stays the profile's."""
+    settings = params.read_profile(profile)
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    settings = {"results": "results", **settings, **given, "profile": profile}
+    if settings["source"] == "real":
+        settings["raw"] = str(data.raw_root(settings["raw"]))  # $RDPD_RAW may be another folder tomorrow
+    return settings
+
+
+def plan(settings: dict[str, Any]) -> list[Job]:
+    """All jobs of a profile's settings, the tables last. Raises UserError for a bad setting."""
+    params.check_settings(settings)
+    jobs: list[Job] = []
+
+    def add(name: str, notebook: str, figures: Iterable[str] = (), **own: Any) -> None:
+        given = settings | own
+        parameters = {parameter: given[parameter] for parameter in params.NOTEBOOKS[notebook]}
+        params.check(notebook, parameters)
+        jobs.append(Job(name, notebook, parameters, tuple(figures)))
+
+    def add_view(dataset: str, view: str, name: str, notebook: str, **own: Any) -> None:
+        where = {"dataset": dataset, "view": view}
+        figures = (figure.format(**where) for figure in drawn(name))
+        add(f"{dataset}/{view}/{name}", notebook, figures, **where, **own)
+
+    sweeps = settings["sweeps"] or {"views": {}, "presets": {}}
+    for dataset in settings["datasets"]:
+        add_view(dataset, "all", "preprocessing", "01_preprocessing")
+        add_view(dataset, "all", "teacher", METHODS["teacher"].notebook)
+        for view in SPECS[dataset].poor_views:
+            for method in STUDENT_METHODS:
+                add_view(dataset, view, method, METHODS[method].notebook)
+        for view in sweeps["views"].get(dataset, []):
+            own = sweeps | {"epochs": min(sweeps["epochs"], settings["epochs"])}
+            add_view(dataset, view, "rich_data_size", "08_rich_data_size", **own)
+            add_view(dataset, view, "noise_robustness", "09_noise_robustness", **own)
+        for view in sweeps["presets"].get(dataset, []):
+            add_view(dataset, view, "presets", "11_paper_and_released_code")
+    swept = [dataset for dataset in settings["datasets"] if sweeps["views"].get(dataset)]
+    add("tables", "10_tables_and_figures", of_the_tables(settings["datasets"], swept))
+    return jobs
+
+
+def drawn(name: str) -> list[str]:
+    """Files under figures/<profile>/ of one view's notebook, with {dataset} and {view} to be filled in."""
+    return [f"{figure}.{ending}" for figure in DRAWS.get(name, ()) for ending in ("png", "csv")]
+
+
+def of_the_tables(datasets: list[str], swept: list[str]) -> list[str]:
+    """Files under figures/<profile>/ of the tables' notebook; `swept` are the data sets with Figures 2 and 3."""
+    scores = [SPECS[dataset].table_file for dataset in datasets]
+    tables = ["table1", "table5", *scores, *(f"{table}_paired" for table in scores)]
+    figures = [f"{dataset}_scores" for dataset in datasets]
+    figures += [f"{figure}_{dataset}" for dataset in swept for figure in ("figure2", "figure3")]
+    files = [f"{table}.{ending}" for table in tables for ending in ("csv", "md", "tex")]
+    return [*files, *(f"{figure}.{ending}" for figure in figures for ending in ("png", "csv")), "manifest.json"]
+
+
+def check_data(settings: dict[str, Any]) -> None:
+    """Stop with one sentence a data set, before anything is trained, if raw files are missing or cannot be made up."""
+    problems = []
+    for dataset in settings["datasets"]:
+        try:
+            _origin(dataset, settings["source"], settings["raw"])
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError("\n       ".join(problems))
+
+
+def _origin(dataset: str, source: str, raw: str) -> tuple[str, list[str]]:
+    """A mark of the raw files, and the modules that write them where they are simulated."""
+    if source == "real":
+        return data.raw_stamp(dataset, data.locate(dataset, "real", raw)), []
+    from . import simulate  # slow to import, and not needed for real data
+
+    if dataset not in simulate.WRITERS:
+        title = SPECS[dataset].title
+        raise UserError(f"{title} has no simulator; give SOURCE=real, or leave '{dataset}' out of DATASETS.")
+    return f"simulated, version {simulate.VERSION}", [simulate.WRITERS[dataset].__module__]
+
+
+def marks(job: Job) -> dict[str, str]:
+    """What a job's numbers depend on beside its parameters and other jobs' records.
+
+    How results are shown is not among it, but for the tables, which are quick to make again.
+    """
+    notebook, p = root() / "notebooks" / f"{job.notebook}.ipynb", job.parameters
+    if job.name == "tables":
+        return {"notebook": stamps.notebook(notebook), "package": stamps.code(*stamps.imported(notebook))}
+    raw_files, writers = _origin(p["dataset"], p["source"], p["raw"])
+    modules = [data.DATASETS[p["dataset"]].__name__, "rdpd_nb.data.cache", *writers]
+    if job.notebook != "01_preprocessing":
+        modules += ["rdpd_nb.training", "rdpd_nb.evaluation"]
+    return {"notebook": stamps.notebook(notebook), "package": stamps.code(*modules), "raw files": raw_files}
+
+
+def write_parameters(job: Job, folder: Path) -> Path:
+    """The YAML file papermill reads, with the job's marks as comments.
+
+    Its time changes only when its content does, so that done work stays done, and work done otherwise does not.
+    """
+    path = folder / f"{job.name}.parameters.yaml"
+    comments = "".join(f"# {name}: {mark}\n" for name, mark in marks(job).items())
+    text = comments + yaml.safe_dump(job.parameters, sort_keys=False)
+    if not path.is_file() or path.read_text() != text:
+        with replace_file(path) as temporary:
+            temporary.write_text(text)
+    return path
