@@ -138,20 +138,20 @@ def write_record(run: Run, name: str, record: dict) -> None:
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Write JSON whole or not at all, NaN refused: a line a key, or an entry of its list or dict of entries."""
+    """Write JSON whole or not at all, NaN refused: a line a key, and a line an entry of what is long."""
     lines = ",\n".join(f'"{key}": {_compact(value)}' for key, value in content.items())
     with replace_file(path) as temporary:
         temporary.write_text(f"{{\n{lines}\n}}\n")
 
 
 def _compact(value: object) -> str:
-    entries = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if not entries or not all(isinstance(entry, dict | list) for entry in entries):
-        return json.dumps(value, allow_nan=False)
-    names = [f"{json.dumps(key)}: " for key in value] if isinstance(value, dict) else [""] * len(value)
-    lines = (name + json.dumps(entry, allow_nan=False) for name, entry in zip(names, entries, strict=True))
-    first, last = "{}" if isinstance(value, dict) else "[]"
-    return first + "\n " + ",\n ".join(lines) + "\n" + last
+    """A value on one line, or where that is long its entries on one each."""
+    whole = json.dumps(value, allow_nan=False)
+    if len(whole) <= 200 or not isinstance(value, dict | list):
+        return whole
+    if isinstance(value, list):
+        return "[\n " + ",\n ".join(json.dumps(entry) for entry in value) + "\n]"
+    return "{\n " + ",\n ".join(f"{json.dumps(key)}: {json.dumps(entry)}" for key, entry in value.items()) + "\n}"
 
 
 def public(record: dict) -> dict:

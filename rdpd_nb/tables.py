@@ -366,7 +366,7 @@ def sweep_claims(points: pd.DataFrame) -> pd.DataFrame:
 def sweep_sentences(run: Run, figure: str, dataset: str, view: str = "") -> list[str]:
     """What the paper says of Figure 2 or 3, then what came out, a sentence a view and metric; [] without a record.
 
-    'Wrist, ROC-AUC: RDPD is above Direct at 0 of 3 fractions (least at 0.4, by -0.031) and above ...'
+    'Wrist, ROC-AUC: RDPD is above Direct at 1 of 3 fractions (least at 0.4: -0.031), above Distill at all 3 ...'
     """
     frame, sweep = read_sweep(run, figure, dataset, view), SWEEPS[figure]
     if frame.empty:
@@ -375,10 +375,11 @@ def sweep_sentences(run: Run, figure: str, dataset: str, view: str = "") -> list
     for (name, metric), rows in sweep_claims(sweep_summary(frame)).groupby(["view", "metric"], sort=False):
         parts = []
         for claim in rows.itertuples():
+            count = f"all {claim.levels}" if claim.holds else f"{claim.levels_above} of {claim.levels}"
             least = "" if pd.isna(claim.at) else f" (least at {claim.at:g}: {claim.smallest_difference:+.3f})"
-            parts.append(f"above {METHODS[claim.against].title} at {claim.levels_above} of {claim.levels}{least}")
+            parts.append(f"above {METHODS[claim.against].title} at {count} {sweep.levels}{least}")
         where = f"{SPECS[dataset].view_titles[name]}, {SWEEP_METRICS[metric]}"
-        said.append(f"{where}, of {sweep.levels}: RDPD is {' and '.join(parts)}.")
+        said.append(f"{where}: RDPD is {', '.join(parts)}.")
     return said
 
 

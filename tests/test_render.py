@@ -1,0 +1,142 @@
+"""One table as Markdown, LaTeX and HTML, and as files; without a record nothing is written."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made_up_records import make_run, of_wrist, real_run, simulated_run, write_noise_sweep
+
+from rdpd_nb import figures, manifest, params, render, tables
+from rdpd_nb.statistics import RULE
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def run(tmp_path) -> params.Run:
+    return simulated_run(tmp_path)
+
+
+@pytest.fixture
+def real(tmp_path) -> params.Run:
+    return real_run(tmp_path)
+
+
+def test_files_say_simulated_and_latex_is_escaped(run):
+    path = render.write(run, tables.scores(run, "pamap2"))
+    assert "simulated data" in path.read_text() and "verdict" not in path.read_text()
+    latex = path.with_suffix(".tex").read_text()
+    assert "simulated data" in latex and r"\textbf{0.860 $\pm$ 0.014}" in latex and "–" not in latex
+    table = pd.read_csv(path.with_suffix(".csv"))
+    assert set(table["source"]) == {"simulated", "not run"}
+
+
+def test_files_link_to_nothing_that_git_does_not_hold(run):
+    path = render.write(run, tables.scores(run, "pamap2"))
+    assert "](" not in path.read_text() and "href" not in render.html(tables.scores(run, "pamap2"))
+
+
+def test_the_rule_of_the_verdicts_stands_under_them(real):
+    path = render.write(real, tables.scores(real, "pamap2"))
+    assert RULE in path.read_text() and "95 \\% Welch" in path.with_suffix(".tex").read_text()
+    paired = render.write(real, tables.paired(real, "pamap2"))
+    assert "0.0039" in paired.read_text()
+
+
+def test_latex_has_a_heading_a_metric_no_links_and_balanced_columns(real):
+    latex = render.latex(tables.scores(real, "pamap2"))
+    assert r"\multicolumn{3}{l}{ROC-AUC}" in latex and "ipynb" not in latex and "](" not in latex
+    rows = [line for line in latex.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
+    assert len(rows) == 17 and {line.count("&") for line in rows} == {11}
+    assert latex.count(r"\midrule") == 4, "under the headings and between the four views"
+
+
+def test_html_has_two_lines_of_headings_and_the_method_stays(real):
+    html = render.html(tables.scores(real, "pamap2"))
+    assert html.startswith('<div class="rdpd-table"') and 'class="rdpd"' in html
+    head = html.split("<thead>")[1].split("</thead>")[0]
+    assert head.count("<tr>") == 3, "two of the columns, one of the row headings"
+    assert re.search(r'colspan="3"[^>]*>ROC-AUC<', head) and ">verdict<" in head
+    stays = re.findall(r'<th[^>]*class="[^"]*rdpd-stays[^"]*"[^>]*>([^<]*)<', html)
+    assert stays == ["Teacher", *["Direct", "Distill", "RDPDr1", "RDPDr2", "RDPD"] * 3]
+    assert "position: sticky" in html
+    assert render.VERDICT_COLOURS["lower"] in html and "<b>0.900 ± 0.007</b>" in html and RULE.split("'")[0] in html
+
+
+def test_a_number_of_ours_is_a_link_where_its_record_has_an_address(run):
+    links = {"pamap2/wrist/rdpd": "runs/pamap2/wrist/rdpd.html#scores"}
+    html = render.html(tables.scores(run, "pamap2"), links)
+    linked = re.findall(r'<a href="([^"]*)">(.*?)</a>', html)
+    assert [text for _, text in linked] == ["<b>0.860 ± 0.014</b>"] * 3
+    assert {address for address, _ in linked} == set(links.values())
+
+
+def test_html_of_words_that_are_no_markup(run):
+    table = tables.scores(run, "pamap2")
+    table.printed.loc[0, "Method"] = "a < b & c"
+    assert "a &lt; b &amp; c" in render.html(table)
+
+
+@pytest.mark.parametrize("make", [tables.scores, tables.paired, lambda run, dataset: tables.table1(run, [dataset])])
+def test_html_of_every_table_has_a_cell_for_each_printed_one(real, make):
+    table = make(real, "pamap2")
+    html = render.html(table)
+    assert html.count("<td") == len(table.printed) * (table.printed.shape[1] - table.keys)
+
+
+def test_files_made_again_from_the_same_records_are_the_same_bytes(real):
+    def make() -> dict[str, bytes]:
+        render.write(real, tables.scores(real, "pamap2"))
+        render.write(real, tables.paired(real, "pamap2"))
+        figures.save_figure(real, "figure3_pamap2", *figures.sweep(real, "figure3", "pamap2"))
+        manifest.write(real)
+        return {path.name: path.read_bytes() for path in sorted(real.figures_folder.rglob("*")) if path.is_file()}
+
+    write_noise_sweep(real, "wrist")
+    first, html = make(), render.html(tables.scores(real, "pamap2"))
+    assert len(first) == 9 + 4 and make() == first
+    assert render.html(tables.scores(real, "pamap2")) == html
+
+
+# --------------------------------------------------------------------------------------------------- fresh clone
+
+
+def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {str(p): (p.read_bytes(), p.stat().st_mtime_ns) for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_with_no_record_the_committed_tables_are_shown_and_nothing_is_written_or_deleted(tmp_path, monkeypatch):
+    """As notebook 10 does in a fresh clone."""
+    for name in ("notebooks", "profiles"):
+        (tmp_path / name).mkdir()
+    shutil.copytree(ROOT / "figures/demo", tmp_path / "figures/demo")
+    settings = params.read_profile("demo") | {"profile": "demo", "results": "results"}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RDPD_RESULTS", raising=False)
+    expected = params.NOTEBOOKS["10_tables_and_figures"]
+    run = params.check("10_tables_and_figures", {name: settings[name] for name in expected})
+    before = snapshot(tmp_path)
+    for table in tables.all_of(run):
+        shown = render.show(run, table)._repr_markdown_()
+        assert "no record of this run" in shown and (run.figures_folder / f"{table.name}.md").read_text() in shown
+    made = manifest.write(run)
+    assert len(made["records"]) == 60 and "table2" in made["tables"]
+    assert snapshot(tmp_path) == before
+
+
+def test_with_a_record_a_table_is_written_and_shown(run):
+    table = tables.scores(run, "pamap2")
+    assert render.show(run, table) is table and (run.figures_folder / "table2.md").is_file()
+
+
+def test_what_is_not_committed_is_said(tmp_path):
+    run = make_run(tmp_path)
+    assert "No table5 is committed" in render.show(run, tables.table5())._repr_markdown_()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_methods_small_table_has_one_heading_a_row(run):
+    html = render.html(tables.compare(of_wrist(run), "rdpd"))
+    assert html.count("rdpd-stays") == 4 and ">paper<" in html
