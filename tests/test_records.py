@@ -12,13 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rdpd_nb import data, params, results
+from rdpd_nb import data, params, records
 from rdpd_nb.errors import UserError
 from rdpd_nb.files import replace_file, replace_folder, root
 from rdpd_nb.training import Fitted, Member
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-RECORD = {name: None for name in results.NEEDED} | {"dataset": "mimic3", "seeds": [{"roc_auc": 0.5}]}
+RECORD = {name: None for name in records.NEEDED} | {"dataset": "mimic3", "seeds": [{"roc_auc": 0.5}]}
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 FAILURES = [(NO_SPACE, UserError), (RuntimeError("a bug"), RuntimeError), (KeyboardInterrupt(), KeyboardInterrupt)]
 
@@ -133,7 +133,7 @@ def test_root_is_found_from_any_folder_inside_the_project(tmp_path, monkeypatch)
 
 def test_root_outside_a_project_is_the_packages_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert root() == Path(results.__file__).resolve().parents[1]
+    assert root() == Path(records.__file__).resolve().parents[1]
 
 
 # ---------------------------------------------------------------------------------------------------- records
@@ -141,8 +141,8 @@ def test_root_outside_a_project_is_the_packages_own(tmp_path, monkeypatch):
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "demo" / "mimic3" / "bp" / "kd.json"
-    results.write_json(path, RECORD)
-    assert results.read_record(path) == RECORD
+    records.write_json(path, RECORD)
+    assert records.read_record(path) == RECORD
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -150,17 +150,17 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
 def test_a_record_with_nan_is_refused_and_the_old_one_kept(tmp_path, value):
     path = tmp_path / "kd.json"
     with pytest.raises(ValueError, match="not JSON compliant"):
-        results.write_json(path, {**RECORD, "seeds": value})
+        records.write_json(path, {**RECORD, "seeds": value})
     assert list(tmp_path.iterdir()) == []
-    results.write_json(path, RECORD)
+    records.write_json(path, RECORD)
     with pytest.raises(ValueError, match="not JSON compliant"):
-        results.write_json(path, {**RECORD, "seeds": value})
-    assert results.read_record(path) == RECORD and list(tmp_path.iterdir()) == [path]
+        records.write_json(path, {**RECORD, "seeds": value})
+    assert records.read_record(path) == RECORD and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_missing_record(tmp_path):
     with pytest.raises(UserError) as caught:
-        results.read_record(tmp_path / "kd.json")
+        records.read_record(tmp_path / "kd.json")
     assert f"no record at {tmp_path / 'kd.json'}; run its notebook first" in str(caught.value)
 
 
@@ -169,7 +169,7 @@ def test_a_damaged_record(tmp_path, content):
     path = tmp_path / "kd.json"
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
-        results.read_record(path)
+        records.read_record(path)
     assert f"{path} is not readable as JSON" in str(caught.value) and "delete it" in str(caught.value)
 
 
@@ -178,16 +178,36 @@ def test_foreign_json(tmp_path, content):
     path = tmp_path / "kd.json"
     path.write_text(json.dumps(content))
     with pytest.raises(UserError) as caught:
-        results.read_record(path)
+        records.read_record(path)
     assert f"{path} is not a record" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", results.NEEDED)
+@pytest.mark.parametrize("name", records.NEEDED)
 def test_a_record_that_lacks_a_field(tmp_path, name):
     path = tmp_path / "kd.json"
     path.write_text(json.dumps({other: value for other, value in RECORD.items() if other != name}))
     with pytest.raises(UserError, match=f"is not a record: it lacks {name};"):
-        results.read_record(path)
+        records.read_record(path)
+
+
+def test_a_copy_of_a_record_needs_nothing_of_the_one_run(tmp_path):
+    path = tmp_path / "kd.json"
+    parameters = {"epochs": 2, "device": "cuda", "raw": "/mine", "results": "elsewhere"}
+    records.write_json(path, records.public({**RECORD, "parameters": parameters}))
+    copy = records.read_record(path)
+    assert set(copy) == set(RECORD) - {"versions", "git_commit", "device", "seconds"}
+    assert copy["parameters"] == {"epochs": 2}
+
+
+def test_a_record_has_a_line_an_entry_and_not_one_a_number(tmp_path):
+    seeds = [{"seed": seed, "roc_auc": 0.5, "counts": {"windows": {"train": 3, "test": 4}}} for seed in range(10)]
+    nested = {f"step {i}": {"rows": i, "names": ["a", "b"]} for i in range(20)}
+    for content in ({**RECORD, "seeds": seeds}, {**RECORD, "nested": nested, "empty": [], "none": {}}):
+        records.write_json(tmp_path / "a.json", content)
+        text = (tmp_path / "a.json").read_text()
+        assert json.loads(text) == content and list(json.loads(text)) == list(content)
+        entries = max(len(seeds) if "nested" not in content else 0, len(content.get("nested", ())))
+        assert len(text.splitlines()) == len(content) + entries + 3
 
 
 # ---------------------------------------------------------------------------------------------------- a run's record
@@ -238,14 +258,14 @@ def save(run):
         fitted.append(Fitted(member, Model(seed + 0.5), 2, "validation ROC-AUC", {"loss": [1.0, 0.5]}))
         random = np.random.default_rng(seed).random((len(split.test), 8))
         probabilities.append(random / random.sum(1, keepdims=True))
-    return results.save(run, "kd", fitted, probabilities, windows, splits, 1.5), windows, splits, probabilities
+    return records.save(run, "kd", fitted, windows, splits, probabilities, 1.5), windows, splits, probabilities
 
 
 def test_a_saved_row_can_be_recomputed_from_its_files(run):
     record, windows, splits, probabilities = save(run)
     folder = run.path("kd").parent
     assert sorted(path.name for path in folder.iterdir()) == ["kd.json", "kd.npz", "kd.safetensors"]
-    assert results.read_record(run.record_path("kd")) == record == json.loads(json.dumps(record))
+    assert records.read_record(run.record_path("kd")) == record == json.loads(json.dumps(record))
     assert (record["method"], record["view"], record["source"]) == ("kd", "bp", "simulated")
     assert record["parameters"] == run.parameters and record["fingerprint"] == windows.fingerprint
     assert [entry["seed"] for entry in record["seeds"]] == [0, 1]
@@ -275,13 +295,46 @@ def test_the_record_is_there_only_when_everything_else_is(run, monkeypatch):
 
 def test_records_there_are_in_the_order_asked_for(run):
     save(run)
-    found = results.read_records(run, ("direct", "rdpd", "kd"), "bp", "mimic3")
+    found = records.read_records(run, ("direct", "rdpd", "kd"), "bp", "mimic3")
     assert list(found) == ["kd"] and found["kd"]["method"] == "kd"
-    assert results.read_records(run, ("kd",), "hr", "mimic3") == {}
+    assert records.read_records(run, ("kd",), "hr", "mimic3") == {}
+
+
+def test_scores_are_read_as_one_row_a_seed_and_metric(run):
+    record, *_ = save(run)
+    frame = records.read_scores(run)
+    assert list(frame.columns[:6]) == ["dataset", "view", "method", "seed", "metric", "score"]
+    assert len(frame) == 2 * 4 and records.names(frame) == ["mimic3/bp/kd"] and set(frame["source"]) == {"simulated"}
+    for row in frame.itertuples():
+        assert row.score == record["seeds"][row.seed][row.metric]
+        assert row.test_windows == record["seeds"][row.seed]["counts"]["windows"]["test"]
+    assert records.read_scores(run, "ptbdb").empty and records.datasets_run(run) == ["mimic3"]
+
+
+def test_whether_there_is_any_record_of_a_run(run):
+    assert not records.any_of(run)
+    save(run)
+    assert records.any_of(run)
+    assert not records.any_of(params.Run(run.notebook, {**run.parameters, "seeds": [7]}))
+
+
+def test_predictions_are_made_where_none_are_given(run, monkeypatch):
+    asked = []
+
+    def predict(fitted, windows, indices, device):
+        asked.append([len(i) for i in indices])
+        return [np.full((len(i), 8), 1 / 8) for i in indices]
+
+    monkeypatch.setattr(records, "predict", predict)
+    windows = run.load()
+    splits = {0: data.split(windows, 0)}
+    member = Member(0, "direct", splits[0].train, splits[0].validation, *data.standardiser(windows, splits[0].train))
+    record = records.save(run, "kd", [Fitted(member, Model(0.5), 2, "", {"loss": [1.0]})], windows, splits, seconds=1)
+    assert asked == [[len(splits[0].test)]] and record["seeds"][0]["roc_auc"] == 0.5
 
 
 def test_environment_names_versions_and_device():
-    described = results.environment("cpu")
+    described = records.environment("cpu")
     assert described["device"] == "cpu" and described["versions"]["torch"] == torch.__version__
     assert described["git_commit"] is None or re.fullmatch(r"[0-9a-f]{40}\+?", described["git_commit"])
 
@@ -291,9 +344,9 @@ def test_no_git_is_no_failure(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)  # no clone
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert results.environment("cpu")["git_commit"] is None
+    assert records.environment("cpu")["git_commit"] is None
     monkeypatch.setenv("PATH", "")  # no git
-    assert results.environment("cpu")["git_commit"] is None
+    assert records.environment("cpu")["git_commit"] is None
 
 
 # ---------------------------------------------------------------------------------------------------- the source itself
