@@ -21,6 +21,18 @@ def epoch_order(train: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, 2, epoch]).permutation(train)
 
 
+def some_recordings(recording: np.ndarray, train: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """A fraction of the training windows `train`, by whole recordings, so that no window leaks (Figure 2).
+
+    recording (n,): that of each of the data set's windows. The recordings are put in an order drawn by seed and taken
+    until the fraction is reached: what a smaller fraction takes, a larger one takes too.
+    """
+    recordings = np.random.default_rng(seed).permutation(np.unique(recording[train]))
+    size = np.bincount(recording[train], minlength=recordings.max() + 1)[recordings].cumsum()
+    kept = recordings[: np.searchsorted(size, fraction * len(train) - 0.5) + 1]
+    return train[np.isin(recording[train], kept)]
+
+
 # ------------------------------------------------------------------------------------------------ dropout masks
 
 

@@ -8,7 +8,7 @@ import torch
 from made_up import make_windows, quietly, select, student
 
 from rdpd_nb.data.windows import Windows
-from rdpd_nb.draws import epoch_order, noise_series
+from rdpd_nb.draws import epoch_order, noise_series, some_recordings
 from rdpd_nb.errors import UserError
 
 
@@ -34,6 +34,26 @@ def test_every_epoch_shuffles_the_training_windows_anew_and_seeds_shuffle_differ
         np.testing.assert_array_equal(np.sort(order), train)
     assert len({order.tobytes() for order in orders}) == 6
     np.testing.assert_array_equal(epoch_order(train, 1, 2), orders[-1])
+
+
+# --------------------------------------------------------------------------------------------- rich data, Figure 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fraction_of_the_training_windows_is_of_whole_recordings_and_part_of_every_larger_one(seed):
+    recording = np.repeat(np.arange(40), np.arange(1, 41))  # the first has one window, the last 40
+    train = np.flatnonzero(recording % 4 != 0)
+    sets = [some_recordings(recording, train, fraction, seed) for fraction in (0.1, 0.4, 0.8, 1.0)]
+    for fraction, kept in zip((0.1, 0.4, 0.8, 1.0), sets, strict=True):
+        np.testing.assert_array_equal(kept, train[np.isin(recording[train], recording[kept])])
+        assert 0 <= len(kept) - fraction * len(train) < 40.5, "enough, and not a recording more"
+    assert all(set(one) < set(two) for one, two in zip(sets, sets[1:], strict=False))
+    np.testing.assert_array_equal(sets[-1], train)
+
+
+def test_seeds_take_other_recordings():
+    recording = np.repeat(np.arange(20), 5)
+    assert len({some_recordings(recording, np.arange(100), 0.3, seed).tobytes() for seed in range(4)}) == 4
 
 
 # ------------------------------------------------------------------------------------------------------ (g) noise
