@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .data import SPECS, Spec
 from .models import RCNN
-from .paper import SPECS, Spec, published
+from .paper import published
 
 
 def parameters(spec: Spec, view: str) -> dict[str, int]:

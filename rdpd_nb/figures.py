@@ -11,11 +11,12 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from . import manifest
+from .data import SPECS
 from .errors import UserError
 from .files import replace_file
-from .paper import METHODS, METRICS, SPECS
-from .params import Run
+from .paper import METHODS, METRICS
 from .records import SWEEP_METRICS, SWEEPS, names, read_scores, read_sweep, sweep_records
+from .run import Run
 from .statistics import bootstrap_interval
 from .tables import shown_metrics, source_note, summary, sweep_summary
 from .training import Fitted

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 from .errors import UserError
-from .params import Run
 from .records import any_of, belongs, public, read_record, write_json
+from .run import Run
 
 ENDINGS = (".csv", ".md", ".tex", ".png")
 ABOUT = ("notebook", "parameters", "fingerprint")  # of each record

@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from .data.windows import Split, Windows
+from .data import SPECS, Split, Windows
 from .engine import checkpoints
 from .engine.device import resolve_device
 from .errors import UserError
 from .evaluation import scores
 from .files import replace_file, root
-from .paper import METHODS, METRICS, SPECS, STUDENT_METHODS
-from .params import Run
+from .paper import METHODS, METRICS, STUDENT_METHODS
+from .run import Run
 from .training import Fitted, predict
 
 if TYPE_CHECKING:  # slow to import, and a training needs none

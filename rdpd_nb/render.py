@@ -14,8 +14,8 @@ from pandas.io.formats.style import Styler
 
 from . import manifest
 from .files import replace_file
-from .params import Run
 from .records import any_of
+from .run import Run
 
 if TYPE_CHECKING:
     from .tables import Table

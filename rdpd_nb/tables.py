@@ -8,11 +8,12 @@ import pandas as pd
 import torch
 
 from . import cost, render
+from .data import DATASETS, SPECS
 from .files import replace_file, root
 from .models import RCNN
-from .paper import METHODS, METRICS, SPECS, STUDENT_METHODS, published, published_score
-from .params import Run
+from .paper import METHODS, METRICS, STUDENT_METHODS, published, published_score
 from .records import SCORES, SWEEP_METRICS, SWEEPS, names, read_record, read_records, read_scores, read_sweep
+from .run import Run
 from .statistics import RULE, bootstrap_interval, holm, mean_and_deviation, verdict
 from .statistics import paired as compare_pairs
 
@@ -91,7 +92,7 @@ def summary(run: Run, dataset: str) -> pd.DataFrame:
                 low, high = bootstrap_interval(values) or (None, None)
                 source = "not run" if ours.empty else ours["source"].iloc[0]
                 name = published_as.get(metric)
-                paper = (name and published_score(dataset, view, method, name)) or (None, None)
+                paper = (name and published_score(spec, view, method, name)) or (None, None)
                 judged = None
                 if source == "real" and mean is not None and paper[0] is not None:
                     judged = "few windows" if few else verdict(values, *paper) or "one seed"
@@ -173,16 +174,10 @@ def _windows(run: Run, dataset: str) -> int | None:
 
 def _share_words(dataset: str, numbers: pd.DataFrame) -> str:
     """Where real data are but a part of the data set, which its publisher's count of windows shows."""
-    whole, windows = _published_windows(dataset), numbers["windows"].max()
+    whole, windows = DATASETS[dataset].SOURCE.windows, numbers["windows"].max()
     if not whole or "real" not in set(numbers["source"]) or pd.isna(windows) or windows >= whole:
         return ""
     return f" The data are {windows:,} of the data set's {whole:,} windows."
-
-
-def _published_windows(dataset: str) -> int:
-    from .data.download import UCI_HAR_WINDOWS  # goes in phase 2, when a data set says this of itself
-
-    return sum(UCI_HAR_WINDOWS.values()) if dataset == "uci_har" else 0
 
 
 def _test_part_words(numbers: pd.DataFrame) -> str:

@@ -6,8 +6,8 @@ from made_up_records import simulated_run
 from torch.utils.flop_counter import FlopCounterMode
 
 from rdpd_nb import cost, tables
+from rdpd_nb.data import SPECS
 from rdpd_nb.models import RCNN
-from rdpd_nb.paper import SPECS
 
 
 @pytest.mark.filterwarnings("ignore:TF32")
