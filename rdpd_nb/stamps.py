@@ -9,13 +9,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 MESSAGES = ("print", "progress")  # calls that only speak: `print(...)`, `progress(...)`, `self.progress(...)`
-FILE_NAME = re.compile(r"[\w-]+(/[\w-]+)*(\.\w+)+")
+FILE_NAME = re.compile(r"[\w-]+(/[\w-]+)*(\.\w+)+(?<!\.py)")  # of a data file; code counts where it is imported
 
 
 def code(*modules: str, package: Path = PACKAGE) -> str:
@@ -30,7 +29,7 @@ def code(*modules: str, package: Path = PACKAGE) -> str:
     for path in sorted(_followed(modules, package)):
         digest.update(f"{path.relative_to(package)}\n".encode())
         if path.suffix == ".py":
-            digest.update(_said(path.read_text(encoding="utf-8")).meaning.encode())
+            digest.update(_said(path.read_text(encoding="utf-8"))[0].encode())
         else:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -57,7 +56,7 @@ def imported(path: Path, package: Path = PACKAGE) -> tuple[str, ...]:
     found: set[str] = set()
     for source in _cells(path):
         try:
-            found |= {name for name, _ in _imported(_said(source).imports, "__main__", False, package)}
+            found |= {name for name, _ in _imported(_said(source)[1], "", package)}
         except SyntaxError:
             continue
     return tuple(sorted(found))
@@ -71,81 +70,58 @@ def raw(folder: Path, files: Iterable[Path]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
-class _Said:
-    """What a module's source says: its meaning as text, its imports as (dots, module, names), files it may name."""
-
-    meaning: str
-    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
-    files: tuple[str, ...]
-
-
-class _WithoutWords(ast.NodeTransformer):
-    """Takes out what decides no number: docstrings, messages, imports for type checkers alone."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        value = node.value
-        if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            return None
-        if isinstance(value, ast.Call):
-            called = value.func
-            name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
-            if name in MESSAGES:
-                return None
-        return self.generic_visit(node)
-
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            return None
-        return self.generic_visit(node)
-
-
 @lru_cache(maxsize=512)
-def _said(source: str) -> _Said:
-    tree = _WithoutWords().visit(ast.parse(source))
+def _said(source: str) -> tuple[str, list[tuple[int, str, list[str]]], list[str]]:
+    """What a module says: its meaning as text, its imports as (dots, module, names), strings that look like files."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        for name in ("body", "orelse", "finalbody"):
+            if isinstance(block := getattr(node, name, None), list):
+                setattr(node, name, [statement for statement in block if not _only_words(statement)])
     imports, files = [], set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            imports += [(0, alias.name, ()) for alias in node.names]
+            imports += [(0, alias.name, [""]) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            imports.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+            imports.append((node.level, node.module or "", [alias.name for alias in node.names]))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and FILE_NAME.fullmatch(node.value):
             files.add(node.value)
-    return _Said(ast.dump(tree), tuple(imports), tuple(sorted(files)))
+    return ast.dump(tree), imports, sorted(files)
+
+
+def _only_words(statement: ast.stmt) -> bool:
+    """Whether a statement decides no number: a docstring, a message, imports for type checkers alone."""
+    if isinstance(statement, ast.If):
+        return getattr(statement.test, "id", "") == "TYPE_CHECKING" and not statement.orelse
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    called = getattr(value, "func", None)
+    is_message = getattr(called, "id", getattr(called, "attr", "")) in MESSAGES
+    return is_message or isinstance(getattr(value, "value", None), str)
 
 
 def _followed(modules: Iterable[str], package: Path) -> set[Path]:
     """Files of these modules, of those they import, and so on, with the data files they name."""
-    waiting: list[tuple[str, Path]] = []
-    for name in modules:
-        path = _path(name, package)
-        if path is None:
-            raise ModuleNotFoundError(f"no module '{name}' in {package}", name=name)
-        waiting.append((name, path))
     found: set[Path] = set()
+    waiting = [(name, _path(name, package)) for name in modules]
     while waiting:
         name, path = waiting.pop()
+        if path is None:
+            raise ModuleNotFoundError(f"no module '{name}' in {package}", name=name)
         if path in found:
             continue
-        found.add(path)
-        said = _said(path.read_text(encoding="utf-8"))
-        found |= {
-            folder / file for file in said.files for folder in (path.parent, package) if (folder / file).is_file()
-        }
-        waiting += _imported(said.imports, name, path.name == "__init__.py", package)
+        _, imports, files = _said(path.read_text(encoding="utf-8"))
+        found |= {path, *(f / file for file in files for f in (path.parent, package) if (f / file).is_file())}
+        waiting += _imported(imports, name if path.name == "__init__.py" else name.rpartition(".")[0], package)
     return found
 
 
-def _imported(
-    imports: Iterable[tuple[int, str, tuple[str, ...]]], importer: str, is_package: bool, package: Path
-) -> Iterator[tuple[str, Path]]:
-    """Names and files of the package's modules among the imports of one module."""
+def _imported(imports: Iterable[tuple[int, str, list[str]]], inside: str, package: Path) -> Iterator[tuple[str, Path]]:
+    """Names and files of the package's modules among imports that stand in a module inside the package `inside`."""
     for dots, module, names in imports:
         if dots:
-            parts = importer.split(".")
-            above = parts[: len(parts) - dots + is_package]
-            module = ".".join([*above, *([module] if module else [])])
-        for name in names or ("",):
+            above = inside.split(".")[: len(inside.split(".")) - dots + 1]
+            module = ".".join([*above, *filter(None, [module])])
+        for name in names:
             inner = f"{module}.{name}"
             found = inner if name and _path(inner, package) else module
             if path := _path(found, package):

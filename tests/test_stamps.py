@@ -114,6 +114,23 @@ def test_a_method_that_speaks_and_an_import_for_type_checkers_do_not_count(packa
     assert stamps.code("rdpd_nb.spoken", package=package) != before
 
 
+def test_what_is_imported_where_no_type_checker_looks_counts(package):
+    text = "if TYPE_CHECKING:\n    from .lazy import x\nelse:\n    from .unrelated import x\n"
+    (package / "new.py").write_text(text)
+    before = stamps.code("rdpd_nb.new", package=package)
+    change(package, "unrelated.py", "1", "2")
+    assert stamps.code("rdpd_nb.new", package=package) != before
+
+
+def test_messages_in_every_kind_of_block_do_not_count(package):
+    text = "try:\n    x()\nexcept OSError:\n    print('a')\nelse:\n    print('a')\nfinally:\n    print('a')\n"
+    text += "match x:\n    case 1:\n        print('a')\nwhile x:\n    print('a')\nelse:\n    print('a')\n"
+    (package / "new.py").write_text(text)
+    before = stamps.code("rdpd_nb.new", package=package)
+    change(package, "new.py", "print('a')", "print('b', 1)")
+    assert stamps.code("rdpd_nb.new", package=package) == before
+
+
 def test_the_value_of_a_call_that_is_used_counts(package):
     """`shown = progress(...)` is no message any more."""
     (package / "spoken.py").write_text("shown = progress('a')\n")
@@ -179,7 +196,15 @@ def files_of(*modules: str) -> set[str]:
 def test_training_counts_the_method_and_no_data_set():
     counted = files_of("rdpd_nb.training")
     assert {"training.py", "models.py", "losses.py", "paper.py", "published.json", "data/windows.py"} <= counted
-    assert not counted & {"data/__init__.py", "data/pamap2.py", "params.py", "run.py", "reproduce.py", "site.py"}
+    assert not counted & {
+        "__init__.py",
+        "data/__init__.py",
+        "data/pamap2.py",
+        "params.py",
+        "run.py",
+        "reproduce.py",
+        "site.py",
+    }
 
 
 def test_a_reader_counts_its_data_file_and_no_other_data_set():
