@@ -35,9 +35,9 @@ def float64(values: list) -> torch.Tensor:
 
 
 def test_soft_predictions_are_the_tempered_softmax_of_eq_6_and_7():
-    torch.testing.assert_close(losses.soft_predictions(LOGITS, 1.0), float64(P_1))
-    torch.testing.assert_close(losses.soft_predictions(LOGITS, T), float64(P_T))
-    torch.testing.assert_close(losses.log_softmax_t(LOGITS, T), float64(P_T).log())
+    torch.testing.assert_close(losses.soft_predictions(LOGITS[None], 1.0), float64([P_1]))
+    torch.testing.assert_close(losses.soft_predictions(LOGITS[None], T), float64([P_T]))
+    torch.testing.assert_close(losses.log_softmax_t(LOGITS[None], T), float64([P_T]).log())
 
 
 def test_teacher_loss_is_the_cross_entropy_at_temperature_T_of_eq_8():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from made_up_models import FORMS, make_masks, make_model, make_windows, rdpd_loss, segments
 
-from rdpd_nb.engine.kernels import LSTM, Convolution, sigmoids_first
+from rdpd_nb.engine.kernels import Convolution, lstm
 from rdpd_nb.engine.stack import RCNNStack
 from rdpd_nb.models import RCNN
 
@@ -187,25 +187,25 @@ def test_the_convolution_is_that_of_torch_with_relu_mask_and_mean():
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_the_lstms_gradient_equals_finite_differences(steps):
     sets, rows, width, units = 2, 3, 4, 2
-    shapes = [(sets, steps, rows, width), (sets, 4 * units, width), (sets, 4 * units, units), (sets, 1, 4 * units)]
+    shapes = [(steps, sets, width, rows), (sets, 4 * units, width), (sets, 4 * units, units), (sets, 4 * units)]
     inputs = [normal(*shape, seed=i).requires_grad_() for i, shape in enumerate(shapes)]
-    assert torch.autograd.gradcheck(LSTM.apply, inputs)
+    assert torch.autograd.gradcheck(lstm, inputs)
 
 
 def test_the_lstm_is_that_of_torch_in_states_and_gradients():
     sets, steps, rows, width, units = 2, 4, 3, 5, 2
-    x, seen = normal(sets, steps, rows, width).requires_grad_(), normal(sets, steps, rows, units, seed=1)
-    torches = [torch.nn.LSTM(width, units, batch_first=True).double() for _ in range(sets)]
+    x, seen = normal(steps, sets, width, rows).requires_grad_(), normal(steps, sets, units, rows, seed=1)
+    torches = [torch.nn.LSTM(width, units).double() for _ in range(sets)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        for lstm in torches:
-            for p in lstm.parameters():
+        for one in torches:
+            for p in one.parameters():
                 torch.nn.init.normal_(p)
-    expected = torch.stack([lstm(one.transpose(0, 1))[0].transpose(0, 1) for lstm, one in zip(torches, x, strict=True)])
+    expected = torch.stack([one(x[:, i].mT)[0].mT for i, one in enumerate(torches)], 1)  # (M, N, U, B)
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    leaves = [torch.stack([lstm.get_parameter(name).detach() for lstm in torches]).requires_grad_() for name in names]
-    w_ih, w_hh, b_ih, b_hh = map(sigmoids_first, leaves)
-    states = LSTM.apply(x, w_ih, w_hh, (b_ih + b_hh).unsqueeze(1))
+    leaves = [torch.stack([one.get_parameter(name).detach() for one in torches]).requires_grad_() for name in names]
+    w_ih, w_hh, b_ih, b_hh = leaves
+    states = lstm(x, w_ih, w_hh, b_ih + b_hh)
     torch.testing.assert_close(states, expected)
 
     got_x, *got = torch.autograd.grad((states * seen).sum(), [x, *leaves])
@@ -213,5 +213,5 @@ def test_the_lstm_is_that_of_torch_in_states_and_gradients():
     torch.testing.assert_close(got_x, expected_x)
     (expected * seen).sum().backward()
     for name, gradient in zip(names, got, strict=True):
-        of_torch = torch.stack([lstm.get_parameter(name).grad for lstm in torches])
+        of_torch = torch.stack([one.get_parameter(name).grad for one in torches])
         torch.testing.assert_close(gradient, of_torch, msg=lambda text, n=name: f"{n}: {text}")

@@ -97,7 +97,11 @@ class Setup:
         return [found[e] for e in range(len(self.members))]
 
 
-def padded(indices: list[np.ndarray]) -> np.ndarray:
-    """Index arrays of different lengths as one (E, longest), padded with window 0."""
-    longest = max(map(len, indices))
+def padded(indices: Sequence[np.ndarray]) -> np.ndarray:
+    """Index arrays of different lengths as one (E, longest), padded with window 0.
+
+    To a multiple of 16: the library rounds differently where a row of numbers does not fill its vectors, and which
+    number that meets would hang on who is evaluated beside.
+    """
+    longest = -(-max(map(len, indices)) // 16) * 16
     return np.stack([np.pad(i, (0, longest - len(i))) for i in indices]).astype(np.int64)

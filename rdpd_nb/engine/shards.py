@@ -17,7 +17,6 @@ from .graphs import CapturedSteps
 from .setup import Setup
 from .stack import RCNNStack
 
-EVALUATION_BATCH = 1024  # windows a pass when nothing is trained
 SHARD_BYTES = {"cpu": 400 << 20, "cuda": 16 << 30}  # what a step of one shard may keep for its gradient
 
 
@@ -168,8 +167,5 @@ def forward_all(
 ) -> tuple[Tensor, Tensor]:
     """Log attention (k, n, M) and logits (k, n, C) for window indices (k, n), in evaluation mode, piece by piece."""
     w = stack.unflatten(weights)
-    pieces = [
-        stack.forward(w, inputs.batch(which, part, same))
-        for part in index.split(max(1, EVALUATION_BATCH // len(which)), 1)
-    ]
+    pieces = [stack.forward(w, inputs.batch(which, part, same)) for part in index.split(BATCH_SIZE, 1)]
     return tuple(torch.cat(parts, 1) for parts in zip(*pieces, strict=True))

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..draws import read_samples
 from ..models import RCNN
 from ..paper import DROPOUT
-from .kernels import LSTM, Convolution, sigmoids_first
+from .kernels import Convolution, lstm
 
 
 class RCNNStack:
@@ -68,10 +68,14 @@ class RCNNStack:
         b, m = x[0].shape[:2]
         convolve = self._convolve if x[0].is_cpu else self._convolve_batched
         h = convolve(w, x, masks)  # (E, B*M, K), Eq. 1
-        q = self._bilstm(h.view(len(h), b, m, -1), w)  # (E, B, M, 2U)
-        log_a = F.log_softmax((q @ w["attention.weight"].unsqueeze(1).mT).squeeze(-1), dim=-1)  # Eq. 2
-        g = (log_a.exp().unsqueeze(-1) * q).sum(2)  # (E, B, 2U), Eq. 3
-        return log_a, torch.baddbmm(w["dense.bias"].unsqueeze(1), g, w["dense.weight"].mT)  # Eq. 4
+        # From here on windows come last: there are more of them than units, classes or segments, and the library is
+        # quick along a long last axis.
+        h = h.view(len(h), b, m, -1).permute(2, 0, 3, 1)  # (M, E, K, B)
+        q = self._bilstm(h, w)  # (M, E, 2U, B)
+        log_a = F.log_softmax((w["attention.weight"].mT * q).sum(2), dim=0)  # (M, E, B), Eq. 2
+        g = (log_a.exp().unsqueeze(2) * q).sum(0)  # (E, 2U, B), Eq. 3
+        logits = torch.baddbmm(w["dense.bias"].unsqueeze(-1), w["dense.weight"], g)  # (E, C, B), Eq. 4
+        return log_a.permute(1, 2, 0), logits.mT
 
     def _blocks(self, h: Tensor, samples: int) -> Tensor:
         """(..., N, S, D) -> (..., N, samples/stride, stride*D): neighbouring samples side by side.
@@ -128,13 +132,11 @@ class RCNNStack:
         return h.mean(2) * gain
 
     def _bilstm(self, h: Tensor, w: dict[str, Tensor]) -> Tensor:
-        """(E, B, M, K) -> (E, B, M, 2U): both directions step together, the second on reversed time."""
-        e = len(h)
+        """(M, E, K, B) -> (M, E, 2U, B): both directions step together, the second on reversed time."""
         w_ih, w_hh, b_ih, b_hh = (
-            sigmoids_first(torch.stack([w[f"lstm.{name}_l0"], w[f"lstm.{name}_l0_reverse"]], 1).flatten(0, 1))
+            torch.stack([w[f"lstm.{name}_l0"], w[f"lstm.{name}_l0_reverse"]]).flatten(0, 1)
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )  # each (2E, 4U, ...)
-        time_first = h.transpose(1, 2)  # (E, M, B, K)
-        both = torch.stack([time_first, time_first.flip(1)], 1).flatten(0, 1)  # (2E, M, B, K)
-        states = LSTM.apply(both, w_ih, w_hh, (b_ih + b_hh).unsqueeze(1)).unflatten(0, (e, 2))  # (E, 2, M, B, U)
-        return torch.cat([states[:, 0], states[:, 1].flip(1)], -1).transpose(1, 2)
+        both = torch.stack([h, h.flip(0)], 1).flatten(1, 2)  # (M, 2E, K, B)
+        states = lstm(both, w_ih, w_hh, b_ih + b_hh).unflatten(1, (2, -1))  # (M, 2, E, U, B)
+        return torch.cat([states[:, 0], states[:, 1].flip(0)], 2)
