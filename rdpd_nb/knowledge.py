@@ -120,3 +120,8 @@ def load_knowledge(path: Path, seed: int) -> Knowledge:
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise UserError(f"{path} is damaged ({error}); delete it and run 02_teacher again.") from None
     return Knowledge(**arrays, temperature=temperature, fingerprint=mark, path=str(path))
+
+
+def load_by_seed(path: Path, seeds: list[int]) -> dict[int, Knowledge]:
+    """The knowledge of each seed, as `save_knowledge` wrote it."""
+    return {seed: load_knowledge(path, seed) for seed in seeds}

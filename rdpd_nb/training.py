@@ -74,6 +74,13 @@ def make_member(
     return Member(seed, method, **{"train": split.train, **options}, **rest)
 
 
+def make_members(
+    windows: Windows, splits: dict[int, Split], method: str, taught: dict[int, Knowledge] | None = None
+) -> list[Member]:
+    """One member a seed; taught: each seed's knowledge, where the method needs it."""
+    return [make_member(windows, split, seed, method, (taught or {}).get(seed)) for seed, split in splits.items()]
+
+
 @dataclass(frozen=True)
 class Fitted:
     """A trained member: the model of its best epoch (from 1), and one history entry an epoch."""

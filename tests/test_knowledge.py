@@ -20,9 +20,9 @@ from safetensors.numpy import load_file, save_file
 
 from rdpd_nb.data.windows import Windows, split, standardise
 from rdpd_nb.errors import UserError
-from rdpd_nb.knowledge import extract_knowledge, load_knowledge, save_knowledge
+from rdpd_nb.knowledge import extract_knowledge, load_by_seed, load_knowledge, save_knowledge
 from rdpd_nb.paper import STUDENT_METHODS
-from rdpd_nb.training import make_member, predict
+from rdpd_nb.training import make_member, make_members, predict
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,6 +69,20 @@ def test_knowledge_comes_back_from_its_file_as_it_was(poor, tmp_path):
         assert (loaded.temperature, loaded.fingerprint) == (knowledge.temperature, knowledge.fingerprint)
         loaded.check(poor, split(poor, seed).train)
     assert [p.name for p in path.parent.iterdir()] == [path.name]  # no temporary file is left
+
+
+def test_each_seed_gets_its_own_split_and_its_own_knowledge(poor, tmp_path):
+    path, splits = tmp_path / "teacher.knowledge.safetensors", {seed: split(poor, seed) for seed in (7, 0)}
+    save_knowledge(path, {seed: make_knowledge(poor, part.train, seed) for seed, part in splits.items()})
+    taught = load_by_seed(path, [7, 0])
+    members = make_members(poor, splits, "kd", taught)
+    assert [member.seed for member in members] == [7, 0] and {member.method for member in members} == {"kd"}
+    for member in members:
+        np.testing.assert_array_equal(member.train, splits[member.seed].train)
+        assert member.knowledge is taught[member.seed]
+    assert [member.knowledge for member in make_members(poor, splits, "direct")] == [None, None]
+    with pytest.raises(UserError, match="holds no knowledge for seed 1"):
+        load_by_seed(path, [0, 1])
 
 
 def test_knowledge_is_the_kept_teachers_soft_labels_and_attention_in_evaluation_mode():
