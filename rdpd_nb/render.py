@@ -71,6 +71,7 @@ def latex(table: "Table") -> str:
 
 def html(table: "Table", links: dict[str, str] | None = None, caption: bool = True) -> str:
     """A `table.rdpd` that scrolls sideways in a `div.rdpd-table`; the last heading of each row (the method) stays.
+    The caption stands over it, where it does not scroll.
 
     links: address by record; each number of ours in a row of that record leads there. The headings that stay are
     `th.rdpd-stays`; headings of columns are in two lines where columns share one.
@@ -84,26 +85,31 @@ def html(table: "Table", links: dict[str, str] | None = None, caption: bool = Tr
     printed = pd.DataFrame({c: [cell(c, i, v) for i, v in enumerate(table.printed[c])] for c in table.printed})
     keys = list(printed.columns[: table.keys])
     shown = printed.set_index(keys)
-    headings = _headings(shown)
-    shown.columns = _columns(headings)
+    shown.columns = _columns(_headings(shown))
     look = Styler(shown, uuid=table.name, cell_ids=False).format(str).format_index(str, axis=0)
     colours = {word: f"color: {colour}" for word, colour in VERDICT_COLOURS.items()}
-    look = look.map(lambda text: colours.get(text, ""))
+    look = look.map(lambda text: colours.get(text, "")).hide(axis="index", names=True)
     stays = "position: sticky; left: 0; background: var(--jp-layout-color0, var(--pst-color-background, Canvas))"
-    styles = [
-        {"selector": "caption", "props": "caption-side: top; text-align: left; font-weight: bold"},
-        {"selector": "td, th", "props": "text-align: left; white-space: nowrap; vertical-align: top"},
-        {"selector": f"tbody th.level{len(keys) - 1}", "props": stays},
-    ]
     rule = "border-top: 1px solid #999"
-    styles += [{"selector": f"tbody tr:nth-child({i + 1}) > *", "props": rule} for i in _new_group(printed)]
-    if isinstance(shown.columns, pd.MultiIndex):
-        styles += [{"selector": "thead tr:first-child th", "props": "border-bottom: 1px solid #999"}]
+    styles = [
+        {"selector": "", "props": "border-collapse: collapse"},
+        {"selector": "td, th", "props": "text-align: left; white-space: nowrap; padding: 0.15em 0.6em"},
+        {"selector": "tbody th", "props": "vertical-align: top; font-weight: normal"},
+        {"selector": f"tbody th.level{len(keys) - 1}", "props": stays},
+        {"selector": "tbody tr:first-child > *", "props": rule},
+    ]
+    groups = _new_group(printed) if len(keys) > 1 else []
+    styles += [{"selector": f"tbody tr:nth-child({i + 1}) > *", "props": rule} for i in groups]
     look = look.set_table_styles(styles).set_table_attributes('class="rdpd"')
-    text = (look.set_caption(markup.escape(table.caption)) if caption else look).to_html()
-    text = re.sub(rf'class="row_heading level{len(keys) - 1}', r"\g<0> rdpd-stays", text)
+    rest = table.caption.removeprefix(table.title)
+    said = f"<p><b>{markup.escape(table.title)}</b>{markup.escape(rest)}</p>" if caption else ""
+    head, end, body = look.to_html().partition("</thead>")
+    for key in reversed(keys):  # over the row headings, in the last line, pandas puts blanks
+        before, _, after = head.rpartition("&nbsp;")
+        head = f"{before}{markup.escape(key)}{after}"
+    body = re.sub(rf'class="row_heading level{len(keys) - 1}', r"\g<0> rdpd-stays", body)
     note = f"<p>{markup.escape(table.note)}</p>" if table.note else ""
-    return f'<div class="rdpd-table" style="overflow-x: auto">{text}</div>{note}'
+    return f'{said}<div class="rdpd-table" style="overflow-x: auto">{head}{end}{body}</div>{note}'
 
 
 # ------------------------------------------------------------------------------------------------------- files

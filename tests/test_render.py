@@ -55,9 +55,11 @@ def test_latex_has_a_heading_a_metric_no_links_and_balanced_columns(real):
 
 def test_html_has_two_lines_of_headings_and_the_method_stays(real):
     html = render.html(tables.scores(real, "pamap2"))
-    assert html.startswith('<div class="rdpd-table"') and 'class="rdpd"' in html
+    assert html.startswith("<p><b>Performance on PAMAP2</b>: real data.") and 'class="rdpd"' in html
+    assert html.index('<div class="rdpd-table" style="overflow-x: auto"') < html.index("<table")
+    assert render.html(tables.scores(real, "pamap2"), caption=False).startswith('<div class="rdpd-table"')
     head = html.split("<thead>")[1].split("</thead>")[0]
-    assert head.count("<tr>") == 3, "two of the columns, one of the row headings"
+    assert head.count("<tr>") == 2 and re.findall(r">(Data|Method)<", head) == ["Data", "Method"]
     assert re.search(r'colspan="3"[^>]*>ROC-AUC<', head) and ">verdict<" in head
     stays = re.findall(r'<th[^>]*class="[^"]*rdpd-stays[^"]*"[^>]*>([^<]*)<', html)
     assert stays == ["Teacher", *["Direct", "Distill", "RDPDr1", "RDPDr2", "RDPD"] * 3]
