@@ -1,5 +1,6 @@
 """The paper's tables with ours beside them, and sentences, from the frames of `records` alone: nothing is trained."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -11,8 +12,8 @@ from . import cost, render
 from .data import DATASETS, SPECS
 from .files import replace_file, root
 from .models import RCNN
-from .paper import METHODS, METRICS, STUDENT_METHODS, published, published_score
-from .records import SCORES, SWEEP_METRICS, SWEEPS, names, read_record, read_records, read_scores, read_sweep
+from .paper import METHODS, METRICS, STUDENT_METHODS, SWITCHES, published, published_score
+from .records import SCORES, SWEEP_METRICS, SWEEPS, any_of, names, read_record, read_records, read_scores, read_sweep
 from .run import Run
 from .statistics import RULE, bootstrap_interval, holm, mean_and_deviation, verdict
 from .statistics import paired as compare_pairs
@@ -295,18 +296,52 @@ def sentence(run: Run, method: str, against: str = "direct", metric: str = "roc_
     count, difference = found["seeds"], found["difference"]
     seeds = f"over {count} seeds" if count > 1 else "with one seed"
     text = f"{one} is {_above_or_below(difference)} {two} in {(METRICS | shown_metrics(run))[metric]} {seeds}"
-    if count == 1:
-        return f"{text}."
-    if count < FEW_SEEDS:
-        each = [a - b for a, b in zip(ours, other, strict=True) if not np.isnan(a - b)]
-        return f"{text} (by seed from {min(each):+.3f} to {max(each):+.3f})."
-    return f"{text} (95 % interval {found['low']:+.3f} to {found['high']:+.3f})."
+    return f"{text} ({spread(ours, other)})." if count > 1 else f"{text}."
+
+
+def spread(ours: list[float], other: list[float]) -> str:
+    """How far the seeds' differences go: '95 % interval -0.046 to -0.025', under six seeds 'by seed from ... to ...'."""
+    found = compare_pairs(ours, other)
+    if found["seeds"] >= FEW_SEEDS:
+        return f"95 % interval {found['low']:+.3f} to {found['high']:+.3f}"
+    each = [a - b for a, b in zip(ours, other, strict=True) if not np.isnan(a - b)]
+    return f"by seed from {min(each):+.3f} to {max(each):+.3f}" if each else "no common seed"
 
 
 def _above_or_below(difference: float) -> str:
     if abs(difference) < 0.0005:
         return "within 0.001 of"
     return f"{abs(difference):.3f} {'above' if difference > 0 else 'below'}"
+
+
+def paired_sentences(run: Run, dataset: str, metric: str = "roc_auc") -> list[str]:
+    """A sentence a rival: in how many views RDPD is above it, how far, and where that is more than chance.
+
+    'PAMAP2, ROC-AUC: RDPD is above Direct in 1 of 3 views (-0.036 to +0.002), after Holm's correction p < 0.05 in 0.'
+    """
+    numbers, said = paired(run, dataset).numbers, []
+    numbers = numbers[(numbers["metric"] == metric) & numbers["difference"].notna()]
+    what = f"{SPECS[dataset].title}, {(METRICS | shown_metrics(run))[metric]}"
+    for against, rows in numbers.groupby("against", sort=False):
+        d, views = rows["difference"], f"{len(rows)} view{'s' if len(rows) > 1 else ''}"
+        span = f"{d.min():+.3f} to {d.max():+.3f}" if len(rows) > 1 else f"{d.iloc[0]:+.3f}"
+        text = f"{what}: RDPD is above {METHODS[against].title} in {(d > 0).sum()} of {views} ({span})"
+        found = (rows["p_holm_metric"] < 0.05).sum()
+        said.append(f"{text}; after Holm's correction p < 0.05 in {found or 'none'}.")
+    return said
+
+
+def sweep_changes(run: Run, figure: str, dataset: str, view: str, metric: str = "roc_auc") -> list[str]:
+    """A sentence a method: its mean score at the least and at the greatest level of Figure 2 or 3."""
+    points = sweep_summary(read_sweep(run, figure, dataset, view))
+    kind, said = SWEEPS[figure], []
+    for method, rows in points[points["metric"] == metric].sort_values("level").groupby("method", sort=False):
+        first, last = rows.iloc[0], rows.iloc[-1]
+        text = (
+            f"{METHODS[method].title}: {SWEEP_METRICS[metric]} {first['mean']:.3f} at {kind.level} {first['level']:g}"
+        )
+        said.append(f"{text}, {last['mean']:.3f} at {last['level']:g} ({last['mean'] - first['mean']:+.3f}).")
+    return said
 
 
 def sweep_summary(frame: pd.DataFrame) -> pd.DataFrame:
@@ -442,10 +477,75 @@ def table5() -> Table:
     return Table("table5", title, caption, numbers, printed, [""] * len(printed))
 
 
+# ----------------------------------------------------------------------------------------- to be shown in notebooks
+
+# What is decided, the text's way, the released code's way; a test holds it to paper.SWITCHES.
+SWITCH_WORDS = {
+    "knowledge": (
+        "the teacher's knowledge",
+        "one pass of the kept teacher, dropout off",
+        "collected batch by batch in its best epoch, dropout on",
+    ),
+    "batch_order": ("order of the batches", "a new shuffle each epoch", "shuffled once"),
+    "attention_kl": ("attention loss, Eq. 10", "KL(student ‖ teacher)", "KL(teacher ‖ student)"),
+    "short_batch": (
+        "soft and attention loss of the short last batch",
+        "mean over its rows",
+        "sum over its rows, divided by 128",
+    ),
+    "temperature": ("temperature", "by data set: 5, 5, 2.5", "5 everywhere"),
+    "pamap2_held_out": ("PAMAP2's validation and test subject", "105 and 101", "101 and 105"),
+    "mimic3_split": ("MIMIC-III's split", "80/10/10 % of the subjects", "90/5/5 %"),
+    "noise_on": ("noise of Figure 3", "on the student's channels", "on all channels, the teacher's too"),
+    "macro_f1": ("macro-F1", "threshold 0.5 for each class", "the most probable class"),
+}
+
+
+def switches() -> Table:
+    """Where the released code does otherwise than the text, in words, and the switch that says so."""
+    rows = [(*words, f"{name}: {SWITCHES[name][1]}") for name, words in SWITCH_WORDS.items()]
+    numbers = pd.DataFrame(rows, columns=["What", "The text", "The released code", "as in `switches`"])
+    title = "The text and the released code"
+    return Table("switches", title, f"{title}.", numbers, numbers, [""] * len(rows), keys=1)
+
+
+def from_frame(frame: pd.DataFrame, title: str, digits: int = 3) -> Table:
+    """A small frame to be displayed in a notebook; its index names the rows, numbers have so many digits.
+
+    Columns named 'group, own' share the heading 'group'. Missing values are blank.
+    """
+
+    def text(value: object) -> str:
+        if not isinstance(value, str) and pd.isna(value):
+            return ""
+        return (
+            f"{value:.{digits}f}"
+            if isinstance(value, float)
+            else f"{value:,}"
+            if isinstance(value, int)
+            else str(value)
+        )
+
+    keys = frame.index.nlevels
+    frame = frame.rename_axis([name or "" for name in frame.index.names]).reset_index()
+    printed = pd.DataFrame({c: [text(v) for v in frame[c].astype(object)] for c in frame}, dtype=object)
+    name = "-".join(re.findall(r"\w+", title.lower()))
+    return Table(name, title, f"{title}.", frame, printed, [""] * len(frame), keys=keys)
+
+
+def ledger(windows: Windows) -> Table:
+    """What came in, what each step of reading removed (negative), what came out, and what Table 1 says."""
+    numbers = pd.DataFrame(windows.ledger).set_index("step")
+    counts = numbers.drop(columns="Table 1").astype("Int64")
+    title = f"From raw files to windows, {windows.spec.title}, {source_note(windows.source)}"
+    return from_frame(counts.assign(**{"Table 1": numbers["Table 1"]}).rename_axis("step"), title)
+
+
 def latency(run: Run) -> Table:
     """Time of one window on this machine's CPU (ms) by the six models of Table 5, measured now.
 
-    Written as results/<profile>/table5_latency.csv, not among the figures: it differs by machine and from run to run.
+    Written as results/<profile>/table5_latency.csv, not among the figures: it differs by machine and from run to run;
+    without any record of the run nothing is written.
     """
     numbers = pd.DataFrame(
         {
@@ -457,8 +557,9 @@ def latency(run: Run) -> Table:
         }
         for spec, model, view in cost.table5_models()
     )
-    with replace_file(run.results_root / "table5_latency.csv") as path:
-        numbers.to_csv(path, index=False, float_format="%.4f")
+    if any_of(run):
+        with replace_file(run.results_root / "table5_latency.csv") as path:
+            numbers.to_csv(path, index=False, float_format="%.4f")
     titles = [SPECS[d].title for d in numbers["dataset"]]
     printed = pd.DataFrame(
         {"Data": titles, "Model": numbers["model"], "ms": numbers["latency_ms"].map("{:.2f}".format)}

@@ -123,6 +123,7 @@ def test_with_no_record_the_committed_tables_are_shown_and_nothing_is_written_or
     for table in tables.all_of(run):
         shown = render.show(run, table)._repr_markdown_()
         assert "no record of this run" in shown and (run.figures_folder / f"{table.name}.md").read_text() in shown
+    tables.latency(run)
     made = manifest.write(run)
     assert len(made["records"]) == 60 and "table2" in made["tables"]
     assert snapshot(tmp_path) == before
