@@ -35,9 +35,10 @@ def times(folder: Path) -> dict[str, float]:
     return {str(p.relative_to(folder)): p.stat().st_mtime for p in paths}
 
 
-def settings_of(folder: Path) -> dict[str, tuple[str, int]]:
-    """The settings and each notebook's parameters, with their times."""
-    return {str(path): (path.read_text(), path.stat().st_mtime_ns) for path in folder.rglob("*.yaml")}
+def files_of(folder: Path, pattern: str = "*") -> dict[str, tuple[bytes, int]]:
+    """Content and time of each file."""
+    paths = (path for path in folder.rglob(pattern) if path.is_file())
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +94,9 @@ def test_a_record_says_what_was_run(done):
 
 
 def test_done_work_is_not_redone_but_a_lost_record_and_one_with_other_parameters_are(done):
-    before = times(done / "results")
+    before, drawn = times(done / "results"), files_of(done / "results/figures")
     assert run(done, "--profile", "tiny").returncode == 0
-    assert times(done / "results") == before
+    assert times(done / "results") == before and files_of(done / "results/figures") == drawn
     lost, foreign = "tiny/ptbdb/lead_i/direct.json", "tiny/ptbdb/lead_i/kd.json"
     (done / "results" / lost).unlink()
     record = json.loads((done / "results" / foreign).read_text())
@@ -107,9 +108,9 @@ def test_done_work_is_not_redone_but_a_lost_record_and_one_with_other_parameters
 
 
 def test_other_parameters_make_everything_stale_and_a_dry_run_touches_no_record(done):
-    before, written = times(done / "results"), settings_of(done)
+    before, written = times(done / "results"), files_of(done, "*.yaml")
     assert run(done, "--profile", "tiny", "--epochs", "2", "--dry-run").returncode == 0
-    assert settings_of(done) == written, "a dry run's own settings are left"
+    assert files_of(done, "*.yaml") == written, "a dry run's own settings are left"
     log = (done / "results/tiny/snakemake.log").read_text()
     names = {job.name for job in reproduce.plan(reproduce.read_settings("tiny"))}
     sweeps = {"ptbdb/lead_i/rich_data_size", "ptbdb/lead_i/noise_robustness"}  # of one epoch, whatever EPOCHS says
