@@ -131,6 +131,24 @@ def save(
     return record
 
 
+def entries(run: Run, fitted: list[Fitted], windows: Windows, splits: dict[int, Split]) -> list[dict]:
+    """Each model's method and scores on its test windows, for a record of many models."""
+    tests = [splits[f.member.seed].test for f in fitted]
+    found = zip(fitted, predict(fitted, windows, tests, run.device), strict=True)
+    return [{"method": f.member.method, **seed_entry(f, p, windows, splits[f.member.seed])} for f, p in found]
+
+
+def save_sweep(
+    run: Run, figure: str, levels: list[float | None], fitted: list[Fitted], windows: Windows, splits: dict[int, Split]
+) -> dict:
+    """Write the record of 'figure2' or 'figure3': each model's scores at its level (None: holds for every level)."""
+    sweep = SWEEPS[figure]
+    scored = zip(levels, entries(run, fitted, windows, splits), strict=True)
+    record = {**common(run, windows), "entries": [{sweep.level: level, **entry} for level, entry in scored]}
+    write_record(run, sweep.record, record)
+    return record
+
+
 def write_record(run: Run, name: str, record: dict) -> None:
     """Write the record `name` of a run; its checkpoints have done their part then."""
     write_json(run.record_path(name), record)

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
 
 from . import cost, render
-from .data import DATASETS, SPECS
+from .data import DATASETS, SPECS, Windows
 from .files import replace_file, root
 from .models import RCNN
 from .paper import METHODS, METRICS, STUDENT_METHODS, SWITCHES, published, published_score
@@ -17,6 +18,9 @@ from .records import SCORES, SWEEP_METRICS, SWEEPS, any_of, names, read_record, 
 from .run import Run
 from .statistics import RULE, bootstrap_interval, holm, mean_and_deviation, verdict
 from .statistics import paired as compare_pairs
+
+if TYPE_CHECKING:
+    from .training import Fitted
 
 FEW_WINDOWS = 30  # below this a caption warns and there is no verdict
 FEW_SEEDS = 6  # below this a sentence gives no interval: not even six equal signs are unlikely enough
@@ -300,7 +304,7 @@ def sentence(run: Run, method: str, against: str = "direct", metric: str = "roc_
 
 
 def spread(ours: list[float], other: list[float]) -> str:
-    """How far the seeds' differences go: '95 % interval -0.046 to -0.025', under six seeds 'by seed from ... to ...'."""
+    """How far the differences go: '95 % interval -0.046 to -0.025', under six seeds 'by seed from -0.05 to +0.01'."""
     found = compare_pairs(ours, other)
     if found["seeds"] >= FEW_SEEDS:
         return f"95 % interval {found['low']:+.3f} to {found['high']:+.3f}"
@@ -312,6 +316,34 @@ def _above_or_below(difference: float) -> str:
     if abs(difference) < 0.0005:
         return "within 0.001 of"
     return f"{abs(difference):.3f} {'above' if difference > 0 else 'below'}"
+
+
+def reached(run: Run, method: str, metric: str = "roc_auc") -> str:
+    """What a method of the run's view scores on the test windows, in words.
+
+    'RDPD reaches 0.849 in ROC-AUC on the test windows (mean of 2 seeds, 0.841 to 0.857).'
+    """
+    title, name = METHODS[method].title, (METRICS | shown_metrics(run))[metric]
+    frame, view = read_scores(run, run.dataset), "all" if method == "teacher" else run.view
+    each = frame.loc[(frame[["view", "method", "metric"]] == [view, method, metric]).all(axis=1), "score"].dropna()
+    if each.empty:
+        return f"{title} has no {name} with these settings: no class of the test windows can be scored."
+    seeds = f"mean of {len(each)} seeds, {each.min():.3f} to {each.max():.3f}" if len(each) > 1 else "one seed"
+    return f"{title} reaches {each.mean():.3f} in {name} on the test windows ({seeds})."
+
+
+def trained(fitted: "list[Fitted]") -> str:
+    """Which epochs were kept, in words.
+
+    'Kept: epochs 41 and 60 of 60, with a validation ROC-AUC of 0.862 on average.'
+    """
+    best, epochs = sorted(f.best_epoch for f in fitted), max(len(f.history["train_loss"]) for f in fitted)
+    ends = list(dict.fromkeys((best[0], best[-1])))  # one, where all are the same
+    kept = f"epoch{'s' * (len(ends) > 1)} {(' to ' if len(best) > 2 else ' and ').join(map(str, ends))}"
+    auc = [f.history["validation_roc_auc"][f.best_epoch - 1] for f in fitted if f.selected_by != "validation loss"]
+    average = " on average" if len(auc) > 1 else ""
+    by = f"with a validation ROC-AUC of {np.mean(auc):.3f}{average}" if auc else "by the validation loss"
+    return f"Kept: {kept} of {epochs}, {by}."
 
 
 def paired_sentences(run: Run, dataset: str, metric: str = "roc_auc") -> list[str]:
@@ -477,6 +509,45 @@ def table5() -> Table:
     return Table("table5", title, caption, numbers, printed, [""] * len(printed))
 
 
+def latency(run: Run) -> Table:
+    """Time of one window on this machine's CPU (ms) by the six models of Table 5, measured now.
+
+    Written as results/<profile>/table5_latency.csv, not among the figures: it differs by machine and from run to run;
+    without any record of the run nothing is written.
+    """
+    numbers = pd.DataFrame(
+        {
+            "dataset": spec.name,
+            "model": model,
+            "latency_ms": cost.latency_ms(RCNN(spec, view), (spec.length, len(spec.views[view]))),
+            "machine": cost.machine(),
+            "threads": torch.get_num_threads(),
+        }
+        for spec, model, view in cost.table5_models()
+    )
+    if any_of(run):
+        with replace_file(run.results_root / "table5_latency.csv") as path:
+            numbers.to_csv(path, index=False, float_format="%.4f")
+    titles = [SPECS[d].title for d in numbers["dataset"]]
+    printed = pd.DataFrame(
+        {"Data": titles, "Model": numbers["model"], "ms": numbers["latency_ms"].map("{:.2f}".format)}
+    )
+    title = "One window at a time"
+    caption = f"{title}: median time on {cost.machine()}, {torch.get_num_threads()} threads."
+    return Table("table5_latency", title, caption, numbers, printed, [""] * len(printed))
+
+
+def all_of(run: Run) -> Iterator[Table]:
+    """Tables 1-5, then those of data sets that are not in the paper; after each table of scores its comparisons."""
+    datasets = sorted(run.datasets, key=lambda d: SPECS[d].table_file)  # 'table_uci_har' comes after 'table5'
+    yield table1(run, run.datasets)
+    for dataset in (d for d in datasets if SPECS[d].table):
+        yield from (scores(run, dataset), paired(run, dataset))
+    yield table5()
+    for dataset in (d for d in datasets if not SPECS[d].table):
+        yield from (scores(run, dataset), paired(run, dataset))
+
+
 # ----------------------------------------------------------------------------------------- to be shown in notebooks
 
 # What is decided, the text's way, the released code's way; a test holds it to paper.SWITCHES.
@@ -539,42 +610,3 @@ def ledger(windows: Windows) -> Table:
     counts = numbers.drop(columns="Table 1").astype("Int64")
     title = f"From raw files to windows, {windows.spec.title}, {source_note(windows.source)}"
     return from_frame(counts.assign(**{"Table 1": numbers["Table 1"]}).rename_axis("step"), title)
-
-
-def latency(run: Run) -> Table:
-    """Time of one window on this machine's CPU (ms) by the six models of Table 5, measured now.
-
-    Written as results/<profile>/table5_latency.csv, not among the figures: it differs by machine and from run to run;
-    without any record of the run nothing is written.
-    """
-    numbers = pd.DataFrame(
-        {
-            "dataset": spec.name,
-            "model": model,
-            "latency_ms": cost.latency_ms(RCNN(spec, view), (spec.length, len(spec.views[view]))),
-            "machine": cost.machine(),
-            "threads": torch.get_num_threads(),
-        }
-        for spec, model, view in cost.table5_models()
-    )
-    if any_of(run):
-        with replace_file(run.results_root / "table5_latency.csv") as path:
-            numbers.to_csv(path, index=False, float_format="%.4f")
-    titles = [SPECS[d].title for d in numbers["dataset"]]
-    printed = pd.DataFrame(
-        {"Data": titles, "Model": numbers["model"], "ms": numbers["latency_ms"].map("{:.2f}".format)}
-    )
-    title = "One window at a time"
-    caption = f"{title}: median time on {cost.machine()}, {torch.get_num_threads()} threads."
-    return Table("table5_latency", title, caption, numbers, printed, [""] * len(printed))
-
-
-def all_of(run: Run) -> Iterator[Table]:
-    """Tables 1-5, then those of data sets that are not in the paper; after each table of scores its comparisons."""
-    datasets = sorted(run.datasets, key=lambda d: SPECS[d].table_file)  # 'table_uci_har' comes after 'table5'
-    yield table1(run, run.datasets)
-    for dataset in (d for d in datasets if SPECS[d].table):
-        yield from (scores(run, dataset), paired(run, dataset))
-    yield table5()
-    for dataset in (d for d in datasets if not SPECS[d].table):
-        yield from (scores(run, dataset), paired(run, dataset))

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from rdpd_nb import data, params, records
 from rdpd_nb.errors import UserError
 from rdpd_nb.files import replace_file, replace_folder, root
-from rdpd_nb.training import Fitted, Member
+from rdpd_nb.models import RCNN
+from rdpd_nb.training import Fitted, Member, make_members, predict
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RECORD = {name: None for name in records.NEEDED} | {"dataset": "mimic3", "seeds": [{"roc_auc": 0.5}]}
@@ -331,6 +332,21 @@ def test_predictions_are_made_where_none_are_given(run, monkeypatch):
     member = Member(0, "direct", splits[0].train, splits[0].validation, *data.standardiser(windows, splits[0].train))
     record = records.save(run, "kd", [Fitted(member, Model(0.5), 2, "", {"loss": [1.0]})], windows, splits, seconds=1)
     assert asked == [[len(splits[0].test)]] and record["seeds"][0]["roc_auc"] == 0.5
+
+
+def test_a_sweep_is_one_record_with_a_level_and_scores_a_model(run):
+    windows = run.load()
+    splits = run.splits(windows)
+    members = make_members(windows, splits, "direct")
+    fitted = [Fitted(member, RCNN(windows.spec, "bp", member.seed), 1, "", {}) for member in members]
+    record = records.save_sweep(run, "figure3", [0.5, None], fitted, windows, splits)
+    assert records.read_record(run.record_path("noise_robustness")) == record
+    probabilities = predict(fitted, windows, [split.test for split in splits.values()])
+    for entry, level, f, p in zip(record["entries"], (0.5, None), fitted, probabilities, strict=True):
+        expected = records.seed_entry(f, p, windows, splits[f.member.seed])
+        assert entry == {"amplitude": level, "method": "direct", **expected}
+    frame = records.read_sweep(run, "figure3", "mimic3")
+    assert len(frame) == 2 * 2 and set(frame["level"]) == {0.5}, "no level: holds for every one"
 
 
 def test_environment_names_versions_and_device():

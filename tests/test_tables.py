@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import make_windows
 from made_up_records import (
     ABOVE,
     CROSSED,
@@ -19,9 +20,11 @@ from made_up_records import (
     write_size_sweep,
 )
 
-from rdpd_nb import params, records, tables
+from rdpd_nb import paper, params, records, render, tables
+from rdpd_nb.data.windows import Ledger
 from rdpd_nb.errors import UserError
 from rdpd_nb.statistics import RULE
+from rdpd_nb.training import Fitted
 
 
 @pytest.fixture
@@ -194,6 +197,80 @@ def test_a_sentence_of_few_seeds_has_their_range_and_no_interval(run, tmp_path):
     for method, value in (("direct", 0.8), ("rdpd", 0.8001)):
         write_scores(one, method, "wrist", (value,))
     assert tables.sentence(of_wrist(one), "rdpd") == "RDPD is within 0.001 of Direct in ROC-AUC with one seed."
+
+
+def test_sentences_of_a_data_set_count_the_views_and_say_what_is_more_than_chance(real):
+    said = tables.paired_sentences(real, "pamap2")
+    assert len(said) == 2 and said[0].startswith("PAMAP2, ROC-AUC: RDPD is above Direct in 1 of 1 view (+0.010); after")
+    assert said[0].endswith("p < 0.05 in 1.") and "above Distill in 0 of 1 view (-0.090)" in said[1]
+    assert tables.paired_sentences(real, "uci_har") == []
+
+
+def test_with_two_seeds_nothing_is_more_than_chance(run):
+    assert tables.paired_sentences(run, "pamap2")[0].endswith("(+0.040); after Holm's correction p < 0.05 in none.")
+
+
+def test_sentences_of_a_sweep_say_where_each_method_begins_and_ends(run):
+    write_noise_sweep(run, "wrist", ABOVE)
+    assert tables.sweep_changes(run, "figure3", "pamap2", "wrist") == [
+        "Direct: ROC-AUC 0.850 at amplitude 0, 0.700 at 1 (-0.150).",
+        "RDPD: ROC-AUC 0.900 at amplitude 0, 0.800 at 1 (-0.100).",
+    ]
+
+
+# ------------------------------------------------------------------------------------------------ for notebooks
+
+
+def test_the_table_of_switches_says_every_difference_in_words():
+    assert set(tables.SWITCH_WORDS) == set(paper.SWITCHES) - set(paper.NOT_RELEASED)
+    printed = tables.switches().printed
+    assert "batch_order: once" in printed.iloc[:, -1].tolist()
+    assert not printed.iloc[:, :-1].map(lambda text: "_" in text).any(axis=None), "words, no internal names"
+
+
+def test_a_small_frame_has_thousands_digits_and_blanks():
+    frame = pd.DataFrame({"ROC-AUC, RDPD": [0.12345, np.nan], "rows": pd.array([1234567, None], "Int64")}, ["a", "b"])
+    table = tables.from_frame(frame, "A title")
+    assert table.printed.to_numpy().tolist() == [["a", "0.123", "1,234,567"], ["b", "", ""]]
+    html = render.html(table)
+    assert "<b>A title</b>" in html and ">RDPD<" in html and "nan" not in html.lower()
+
+
+def test_the_ledger_says_each_step_once_with_blanks_where_nothing_is_counted():
+    windows, ledger = make_windows(), Ledger()
+    ledger.add("read", rows=283078, subjects=9, table1="2,872,533 rows")
+    ledger.add("removed", rows=-91675)
+    windows.ledger[:] = ledger.rows
+    printed = tables.ledger(windows).printed
+    assert printed.to_numpy().tolist() == [["read", "283,078", "9", "2,872,533 rows"], ["removed", "-91,675", "", ""]]
+
+
+def test_a_sentence_says_what_a_method_reaches(run, tmp_path):
+    assert tables.reached(of_wrist(run), "rdpd") == (
+        "RDPD reaches 0.860 in ROC-AUC on the test windows (mean of 2 seeds, 0.850 to 0.870)."
+    )
+    assert tables.reached(of_wrist(run), "teacher", "pr_auc").startswith("Teacher reaches 0.910 in PR-AUC")
+    assert tables.reached(of_wrist(run), "rdpd_r1").startswith("RDPDr1 has no ROC-AUC")
+    one = make_run(tmp_path / "one", seeds=1)
+    write_scores(one, "kd", "wrist", (0.8,))
+    assert tables.reached(of_wrist(one), "kd") == "Distill reaches 0.800 in ROC-AUC on the test windows (one seed)."
+
+
+@pytest.mark.parametrize(
+    ("epochs", "said"),
+    [
+        ([3], "Kept: epoch 3 of 5, with a validation ROC-AUC of 0.800."),
+        ([4, 2], "Kept: epochs 2 and 4 of 5, with a validation ROC-AUC of 0.800 on average."),
+        ([4, 2, 5], "Kept: epochs 2 to 5 of 5, with a validation ROC-AUC of 0.800 on average."),
+        ([4, 4], "Kept: epoch 4 of 5, with a validation ROC-AUC of 0.800 on average."),
+    ],
+)
+def test_a_sentence_says_which_epochs_were_kept(epochs, said):
+    history = {"train_loss": [1.0] * 5, "validation_roc_auc": [0.8] * 5}
+    fitted = [Fitted(None, None, epoch, "validation ROC-AUC", history) for epoch in epochs]
+    assert tables.trained(fitted) == said
+    by_loss = [Fitted(None, None, 2, "validation loss", {**history, "validation_roc_auc": [np.nan] * 5})]
+    assert tables.trained(by_loss) == "Kept: epoch 2 of 5, by the validation loss."
 
 
 # -------------------------------------------------------------------------------------------------------- others
