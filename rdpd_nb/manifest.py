@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from .errors import UserError
+from .files import root
 from .records import any_of, belongs, public, read_record, write_json
 from .run import Run
 
@@ -29,9 +30,17 @@ def declare(run: Run, kind: str, name: str, records: list[str], title: str) -> N
         write_json(path, content)
 
 
-def read(run: Run) -> dict:
-    """The manifest there is, an empty one where there is none: {tables, figures, titles, records}."""
-    path = run.figures_folder / "manifest.json"
+def committed(run: Run) -> Path:
+    """The folder of the profile's committed files, wherever this run's own go."""
+    return root() / "figures" / run.profile
+
+
+def read(run: Run, folder: Path | None = None) -> dict:
+    """The manifest in the run's folder of figures (or another), an empty one where there is none.
+
+    {tables, figures, titles, records}.
+    """
+    path = (folder or run.figures_folder) / "manifest.json"
     empty = {"tables": {}, "figures": {}, "titles": {}, "records": {}}
     try:
         return empty | (json.loads(path.read_text()) if path.is_file() else {})

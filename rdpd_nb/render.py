@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .tables import Table
 
 VERDICT_COLOURS = {"agrees": "#009E73", "higher": "#0072B2", "lower": "#D55E00"}
+LONG = 30  # characters: the words of a table with one longer heading of a row may go on in a second line
 _TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "±": r"$\pm$", "–": "--", "<": "$<$"}
 
 
@@ -69,6 +70,11 @@ def latex(table: "Table") -> str:
     return "\n".join([r"\begin{table}", r"\centering", *small, caption, *lines, *note, r"\end{table}", ""])
 
 
+def _is_count(value: object) -> bool:
+    """Whether a printed cell is a number alone, a dash, or blank: a column of these stands to the right."""
+    return bool(re.fullmatch(r"[-+]?[\d,]*(\.\d+)?|–", str(value)))
+
+
 def html(table: "Table", links: dict[str, str] | None = None, caption: bool = True) -> str:
     """A `table.rdpd` that scrolls sideways in a `div.rdpd-table`; the last heading of each row (the method) stays.
     The caption stands over it, where it does not scroll.
@@ -98,6 +104,10 @@ def html(table: "Table", links: dict[str, str] | None = None, caption: bool = Tr
         {"selector": f"tbody th.level{len(keys) - 1}", "props": stays},
         {"selector": "tbody tr:first-child > *", "props": rule},
     ]
+    if len(keys) == 1 and table.printed[keys[0]].astype(str).str.len().max() > LONG:
+        styles.append({"selector": "tbody th", "props": "white-space: normal; min-width: 17em"})
+    plain = [i for i, column in enumerate(shown) if table.printed.iloc[:, len(keys) + i].map(_is_count).all()]
+    styles += [{"selector": f"td.col{i}, th.col_heading.col{i}", "props": "text-align: right"} for i in plain]
     groups = _new_group(printed) if len(keys) > 1 else []
     styles += [{"selector": f"tbody tr:nth-child({i + 1}) > *", "props": rule} for i in groups]
     look = look.set_table_styles(styles).set_table_attributes('class="rdpd"')
@@ -134,21 +144,33 @@ def write(run: Run, table: "Table") -> Path | None:
 
 @dataclass(frozen=True)
 class Committed:
-    """The Markdown of a table as it lies under figures/<profile>/, for a notebook to display."""
+    """Markdown of what lies under figures/<profile>/, for a notebook to display."""
 
-    name: str
     text: str
 
     def _repr_markdown_(self) -> str:
         return self.text
 
+    def __repr__(self) -> str:
+        return self.text
+
 
 def committed(run: Run, name: str) -> Committed:
-    """The table of that name under figures/<profile>/, and words that it is not of a run that is here."""
-    path = run.figures_folder / f"{name}.md"
+    """The table of that name as committed, and words that it is not of a run that is here."""
+    path = manifest.committed(run) / f"{name}.md"
     where = "There is no record of this run under `results/`; nothing is written. "
     text = f"As committed:\n\n{path.read_text()}" if path.is_file() else f"No {name} is committed for this profile."
-    return Committed(name, where + text)
+    return Committed(where + text)
+
+
+def committed_figures(run: Run, names: list[str]) -> Committed:
+    """Which of these figures are committed, with their titles, and words that they are not of a run that is here."""
+    folder = manifest.committed(run)
+    titles = manifest.read(run, folder)["titles"]
+    lines = [f"- `{n}.png`: {titles.get(n, n)}" for n in names if (folder / f"{n}.png").is_file()]
+    where = "There is no record of this run under `results/`; nothing is drawn. "
+    said = f"As committed under `figures/{run.profile}/`:\n" if lines else "None is committed for this profile."
+    return Committed("\n".join([where + said, *lines]))
 
 
 def show(run: Run, table: "Table") -> "Table | Committed":

@@ -129,6 +129,25 @@ def test_with_no_record_the_committed_tables_are_shown_and_nothing_is_written_or
     assert snapshot(tmp_path) == before
 
 
+def test_the_committed_tables_and_figures_are_shown_wherever_results_go(tmp_path):
+    settings = params.read_profile("demo") | {"profile": "demo", "results": str(tmp_path)}
+    names = params.NOTEBOOKS["10_tables_and_figures"]
+    run = params.check("10_tables_and_figures", {name: settings[name] for name in names})
+    assert (ROOT / "figures/demo/table5.md").read_text() in render.committed(run, "table5").text
+    text = render.committed_figures(run, ["figure2_pamap2", "figure2_ptbdb"]).text
+    assert "no record of this run" in text and "- `figure2_pamap2.png`: PAMAP2, " in text and "ptbdb" not in text
+    assert "None is committed" in render.committed_figures(run, ["figure9"]).text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_stand_to_the_right_and_long_row_headings_go_on_in_a_second_line():
+    frame = pd.DataFrame({"count": [1, -2], "text": ["a", "1"]}, ["short", "a step with very many words in it"])
+    html = render.html(tables.from_frame(frame, "t"))
+    assert re.search(r"td.col0[^{]*{\s*text-align: right", html) and "td.col1" not in html
+    assert "white-space: normal" in html
+    assert "white-space: normal" not in render.html(tables.from_frame(frame.rename(index=str.upper).head(1), "t"))
+
+
 def test_with_a_record_a_table_is_written_and_shown(run):
     table = tables.scores(run, "pamap2")
     assert render.show(run, table) is table and (run.figures_folder / "table2.md").is_file()
