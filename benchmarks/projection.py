@@ -32,7 +32,8 @@ ASSUMPTIONS = (
     f"every 5 s, 80 %); MIMIC-III {TRAIN_WINDOWS['mimic3']:,} (80 % of the subjects)",
     "every model trains all epochs: no early stop",
     "every poor view and method costs what the measured view of its data set costs with all four losses of RDPD",
-    "plain loop: one model after another, validation free; stack: with validation (1/12 of the training windows)",
+    "plain loop: one model after another on each core, validation free",
+    "stack: with validation (1/12 of the training windows)",
     "stack: a table row is one stack of 10 (seeds), a figure's students one stack at the rate of 50, its teachers at "
     "that of 10; the teachers of Figure 2 train on their fraction of the windows, once for all views",
     "not counted: reading, starting notebooks, knowledge, test scores, plots",
@@ -78,7 +79,7 @@ def project(rows: list[dict]) -> dict:
         for name in (part, "total"):
             sums = hours.setdefault(name, {"models": 0, "plain_hours": 0.0, "stack_hours": 0.0})
             sums["models"] += models
-            sums["plain_hours"] += row["plain_ms"] * steps / 3.6e6
+            sums["plain_hours"] += row["plain_per_core_ms"] * steps / 3.6e6
             sums["stack_hours"] += row["stack_ms"] * steps / 3.6e6
     hours["total"] = hours.pop("total")  # last
     table_rows = sum(1 + len(STUDENT_METHODS) * len(SPECS[d].poor_views) for d in TRAIN_WINDOWS)

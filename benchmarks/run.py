@@ -28,7 +28,7 @@ def main() -> None:
     result["projection"] = projection.project(result["rows"])
     result["readers"] = readers.benchmark(full)
     result["load_at_start"] = load
-    first = ("machine", "sgemm_gflops", "ratios", "geometric_mean_ratio", "readers")
+    first = ("machine", "sgemm_gflops", "geometric_means", "readers")
     result = {name: result[name] for name in (*first, *(name for name in result if name not in first))}
     folder = Path(__file__).parent
     with replace_file(folder / "results.json") as path:
