@@ -2,7 +2,7 @@
 
 Windows    of one view of a data set: series, labels, subjects; `load` reads them, `split` parts them by subject
 Member     one model to train: a seed, a method, its windows, and for a student the teacher's knowledge
-Fitted     a trained member: `fit_one` says what training is, `fit` does it for many at once; `predict` gives probabilities
+Fitted     a trained member: `fit_one` says what training is, `fit` does it for many at once, `predict` uses it
 Knowledge  all that crosses from rich to poor: one row of soft labels and one of attention for each training window
 record     one JSON a run, from which alone tables and figures are made
 
