@@ -104,9 +104,11 @@ def html(table: "Table", links: dict[str, str] | None = None, caption: bool = Tr
         {"selector": f"tbody th.level{len(keys) - 1}", "props": stays},
         {"selector": "tbody tr:first-child > *", "props": rule},
     ]
-    if len(keys) == 1 and table.printed[keys[0]].astype(str).str.len().max() > LONG:
-        styles.append({"selector": "tbody th", "props": "white-space: normal; min-width: 17em"})
     plain = [i for i, column in enumerate(shown) if table.printed.iloc[:, len(keys) + i].map(_is_count).all()]
+    if len(keys) == 1 and table.printed[keys[0]].astype(str).str.len().max() > LONG:
+        words = [f"td.col{i}" for i in range(shown.shape[1]) if i not in plain]
+        styles.append({"selector": ", ".join(["tbody th", *words]), "props": "white-space: normal"})
+        styles.append({"selector": "tbody th", "props": "min-width: 15em"})
     styles += [{"selector": f"td.col{i}, th.col_heading.col{i}", "props": "text-align: right"} for i in plain]
     groups = _new_group(printed) if len(keys) > 1 else []
     styles += [{"selector": f"tbody tr:nth-child({i + 1}) > *", "props": rule} for i in groups]

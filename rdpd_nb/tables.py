@@ -590,7 +590,7 @@ def from_frame(frame: pd.DataFrame, title: str, digits: int = 3) -> Table:
         if not isinstance(value, str) and pd.isna(value):
             return ""
         return (
-            f"{value:.{digits}f}"
+            f"{value:z.{digits}f}"
             if isinstance(value, float)
             else f"{value:,}"
             if isinstance(value, int)
