@@ -140,13 +140,12 @@ def entries(run: Run, fitted: list[Fitted], windows: Windows, splits: dict[int, 
 
 def save_sweep(
     run: Run, figure: str, levels: list[float | None], fitted: list[Fitted], windows: Windows, splits: dict[int, Split]
-) -> dict:
+) -> None:
     """Write the record of 'figure2' or 'figure3': each model's scores at its level (None: holds for every level)."""
     sweep = SWEEPS[figure]
     scored = zip(levels, entries(run, fitted, windows, splits), strict=True)
-    record = {**common(run, windows), "entries": [{sweep.level: level, **entry} for level, entry in scored]}
-    write_record(run, sweep.record, record)
-    return record
+    content = {"entries": [{sweep.level: level, **entry} for level, entry in scored]}
+    write_record(run, sweep.record, {**common(run, windows), **content})
 
 
 def write_record(run: Run, name: str, record: dict) -> None:

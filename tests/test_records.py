@@ -339,8 +339,8 @@ def test_a_sweep_is_one_record_with_a_level_and_scores_a_model(run):
     splits = run.splits(windows)
     members = make_members(windows, splits, "direct")
     fitted = [Fitted(member, RCNN(windows.spec, "bp", member.seed), 1, "", {}) for member in members]
-    record = records.save_sweep(run, "figure3", [0.5, None], fitted, windows, splits)
-    assert records.read_record(run.record_path("noise_robustness")) == record
+    records.save_sweep(run, "figure3", [0.5, None], fitted, windows, splits)
+    record = records.read_record(run.record_path("noise_robustness"))
     probabilities = predict(fitted, windows, [split.test for split in splits.values()])
     for entry, level, f, p in zip(record["entries"], (0.5, None), fitted, probabilities, strict=True):
         expected = records.seed_entry(f, p, windows, splits[f.member.seed])
