@@ -3,6 +3,8 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from docutils import nodes
+
 project = "RDPD notebooks"
 extensions = ["myst_nb"]
 exclude_patterns = ["downloads"]
@@ -11,6 +13,8 @@ nb_execution_mode = "off"  # the site shows what is stored
 nb_render_markdown_format = "myst"  # displayed Markdown holds tables, which plain CommonMark has not
 nb_merge_streams = True  # one box for the lines of a training
 nb_ipywidgets_js = {}  # else pages would ask a CDN for them
+nb_code_prompt_show = "Code"
+nb_code_prompt_hide = "Hide the code"
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
@@ -26,3 +30,13 @@ html_show_copyright = False
 # may refuse to pages opened from disk. (The package, used as an extension, would copy all of its 24 MB.)
 html_static_path += [str(Path(find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax/tex-svg-full.js")]
 mathjax_path = "tex-svg-full.js"
+
+
+def setup(app) -> None:
+    app.connect("doctree-resolved", own_size)
+
+
+def own_size(app, tree: nodes.document, page: str) -> None:
+    """Give pictures their size as attributes; Sphinx then links each to its file, where it is seen whole."""
+    for image in tree.findall(nodes.image):
+        image["scale"] = 100

@@ -178,7 +178,7 @@ def main(arguments: list[str]) -> int:
     known, extra = parser.parse_known_args(arguments)
     try:
         given = {name: _read(name, text) for name in OPTIONS if (text := getattr(known, name).strip())}
-        cores = given.pop("cores", _cores())
+        cores = given.pop("cores", usable_cores())
         if cores < 1:
             raise UserError(f"CORES is {cores}; it should be at least 1.")
         return run(read_settings(known.profile, given), cores, extra)
@@ -190,7 +190,7 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -1,376 +1,342 @@
 """The web site of a profile, `python -m rdpd_nb.site`: what is stored is shown, nothing is executed.
 
-Sphinx with MyST-NB renders it (docs/conf.py). This module only gathers Sphinx's sources in a temporary folder: the
-executed notebooks, the committed ones, the figures, and pages of tables from the records, made by `report`.
+Sphinx with MyST-NB renders it (docs/conf.py). This module gathers Sphinx's sources in a temporary folder: the executed
+notebooks, the committed ones, the pages of docs/, and as first page what notebook 10 makes: the tables of `tables`, as
+`render` writes them, and the figures.
 """
 
 import argparse
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
+from urllib.parse import urldefrag
 
-import nbformat
-import pandas as pd
 import yaml
 
-from . import params, report, reproduce
+from . import jobs, manifest, params, render, tables
+from .data import DATASETS, SPECS
 from .errors import UserError
 from .files import replace_folder, root
-from .paper import METHODS, SPECS
-from .params import Run
-from .results import read_record
+from .jobs import Job
+from .records import read_record
+from .reproduce import usable_cores
+from .run import Run
 
-TABLES = "10_tables_and_figures"
-WORDS = {  # of notebooks that are no method
-    "01_preprocessing": "Preprocessing",
-    "08_rich_data_size": "Rich data size (Figure 2)",
-    "09_noise_robustness": "Noise robustness (Figure 3)",
-    "11_paper_and_released_code": "The text and the released code",
-    TABLES: "Tables 1-5",
-    **{method.notebook: method.title for method in METHODS.values()},
-}
-FIGURES = {  # by the first word of a file's name
-    "figure2": "Figure 2. Scores against the share of the rich training data",
-    "figure3": "Figure 3. Scores against noise on the poor data",
-    "presets": "The text's settings, the released code's, and each difference alone",
-    "causes": "Why imitation can do harm: Direct beside imitation with one part changed",
-}
+TABLES = "10_tables_and_figures"  # the first page is its page
+LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s]+)")  # of Markdown, to a file
+SHOWN_BY = re.compile(r"^#+ +(Scores|The ledger)", re.MULTILINE)  # the section that has a table's numbers
+SAVED = re.compile(r"save_figure\(\s*run,\s*f?\"([^\"]+)\"")  # by a cell
+FACTS = ("source", "git_commit", "device", "seconds", "fingerprint")  # of a record, beside the versions
 SIMULATED = "Numbers and plots of ours show that the pipeline works; they say nothing about the paper's numbers."
 CREDENTIALED = "These pages show what is derived from MIMIC-III. If yours is not the open demo, keep them to yourself."
-NOTES = ("What the paper leaves open, and what is done here:", "## Performance")  # around these in the README
 
 
-@dataclass(frozen=True)
-class Stored:
-    """What a profile's last reproduction left: its jobs, those with an executed notebook, and where they are."""
-
-    run: Run
-    jobs: dict[str, reproduce.Job]
-
-    @classmethod
-    def read(cls, profile: str, results: str = "") -> "Stored":
-        """Raises UserError where nothing has been run."""
-        settings = reproduce.read_settings(profile, {"results": results or None})
-        folder = _tables_run(settings).results_root
-        last = folder / "settings.yaml"
-        if last.is_file():  # the run may have been told other data sets, seeds, ... than the profile's
-            told = yaml.safe_load(last.read_text())
-            sweeps = {**(settings["sweeps"] or {}), **(told["sweeps"] or {})} or None  # one may be new since that run
-            settings |= {**told, "sweeps": sweeps, "results": settings["results"]}
-        jobs = {job.name: job for job in reproduce.plan(settings) if (folder / f"{job.name}.ipynb").is_file()}
-        if not jobs:
-            raise UserError(f"no executed notebook in {folder}; run `make reproduce PROFILE={profile}` first.")
-        return cls(_tables_run(settings), jobs)
-
-    def notebook(self, name: str) -> Path:
-        return self.run.results_root / f"{name}.ipynb"
-
-    def record(self, name: str) -> dict | None:
-        path = self.notebook(name).with_suffix(".json")
-        return read_record(path) if path.is_file() else None
+def _text(value: object) -> str:
+    """Any value, on one line, as Markdown that shows it as it is: no markup of its own gets through."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(str(value).split()))
 
 
-def _tables_run(settings: dict) -> Run:
-    return params.check(TABLES, next(job.parameters for job in reproduce.plan(settings) if job.notebook == TABLES))
-
-
-# ------------------------------------------------------------------------------------------------------- tables
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as `report` makes it, and for each row the job its numbers come from."""
-
-    name: str  # 'table2'
-    numbers: pd.DataFrame
-    printed: pd.DataFrame
-    jobs: list[str]
-
-    @property
-    def ours(self) -> list[str]:
-        """The columns that hold numbers of ours."""
-        words = ("Data", "Data set", "Statistic", "Method", "Model", "RDPD against", "Seeds")
-        theirs = ("published", "paper", "verdict")
-        return [c for c in self.printed if c not in words and not c.lower().endswith(theirs)]
-
-    @property
-    def of_scores(self) -> bool:
-        """Whether each row is one notebook's own."""
-        return self.name in {spec.table_file for spec in SPECS.values()}
-
-    def markdown(self, stored: Stored) -> str:
-        """The table with each number of ours a link to the executed notebook that made it."""
-        linked = self.printed.astype(str)
-        for row, job in enumerate(self.jobs):
-            for column in self.ours if job in stored.jobs else ():
-                if (text := linked.at[row, column]) not in ("", "–"):
-                    linked.at[row, column] = f"[{text}](runs/{job}.ipynb)"
-        linked.columns = [column.replace(", ", ",<br>") for column in linked]
-        return linked.to_markdown(index=False, disable_numparse=True)
-
-
-def tables(run: Run) -> list[Table]:
-    """Tables 1-5, then those of data sets that are not in the paper; after each table of scores its comparisons."""
-    numbers, printed = report.table1(run, run.datasets)
-    made = [Table("table1", numbers, printed, [f"{dataset}/all/preprocessing" for dataset in numbers["dataset"]])]
-    numbers, printed = report.table5()
-    made.append(Table("table5", numbers, printed, ["tables"] * len(printed)))
-    for dataset in run.datasets:
-        numbers, printed = report.score_table(run, dataset)
-        rows = numbers[["view", "method"]].drop_duplicates()  # numbers has a row a metric
-        printed = printed.assign(Method=[METHODS[method].title for method in rows["method"]])  # links to files
-        jobs = [f"{dataset}/{row.view}/{row.method}" for row in rows.itertuples()]
-        made.append(Table(SPECS[dataset].table_file, numbers, printed, jobs))
-    for dataset in report.datasets_run(run, run.datasets):
-        numbers, printed = report.paired_table(run, dataset)
-        made.append(Table(f"{SPECS[dataset].table_file}_paired", numbers, printed, ["tables"] * len(printed)))
-    return sorted(made, key=lambda table: table.name)  # 'table_uci_har' comes after 'table5'
-
-
-# -------------------------------------------------------------------------------------------------------- pages
-
-
-def _warnings(run: Run) -> str:
-    title, text = "Simulated data", SIMULATED
-    if run.source != "simulated":
-        title, text = ("Credentialed data", CREDENTIALED) if "mimic3" in run.datasets else ("", "")
-    return f":::{{admonition}} {title}\n:class: warning\n\n{text}\n:::\n\n" if title else ""
-
-
-def _title(job: reproduce.Job) -> str:
-    """'Wrist: RDPD', as the lists of pages say it."""
-    what, p = WORDS.get(job.notebook, job.notebook), job.parameters
-    return f"{SPECS[p['dataset']].view_titles[p['view']]}: {what}" if "view" in p else what
-
-
-def _download(source: Path, file: Path, name: str) -> str:
-    """Put a file among the site's downloads; the role that links to it."""
-    target = source / "downloads" / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, target)
-    return f"{{download}}`{Path(name).name} </downloads/{name}>`"
-
-
-def _relinked(html: str, stored: Stored, notebook: Path, up: str) -> str:
-    """A table's links to executed notebooks as links to their pages; those to notebooks that are not shown as text."""
-    runs = {stored.notebook(name).resolve(): name for name in stored.jobs}
-
-    def link(match: re.Match) -> str:
-        name = runs.get((notebook.parent / match[1]).resolve())
-        return f'<a href="{up}runs/{name}.html">{match[2]}</a>' if name else match[2]
-
-    return re.sub(r'<a href="([^":]+\.ipynb)">(.*?)</a>', link, html)
-
-
-def _page(
-    stored: Stored, notebook: Path, target: Path, head: str, tail: str = "", of: str = "", up: str = "../"
-) -> None:
-    """Copy a notebook with `of` after its title, a cell under it and one at the end; `up` leads to the index."""
-    try:
-        nb = nbformat.read(notebook, as_version=4)
-        title = nb.cells[0].source
-    except Exception as error:  # nbformat raises what JSON, its schema or its own reader raises
-        problem = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{notebook} is not a readable notebook ({problem}); delete it and run it again.") from None
-    first, _, rest = title.partition("\n")
-    nb.cells[0].source = f"{first}{of}\n{rest}"
-    nb.cells.insert(1, nbformat.v4.new_markdown_cell(head, id="site-head"))
-    if tail:
-        nb.cells.append(nbformat.v4.new_markdown_cell(tail, id="site-tail"))
-    for output in (o for cell in nb.cells for o in cell.get("outputs", ())):
-        if html := output.get("data", {}).get("text/html"):
-            output["data"]["text/html"] = _relinked(html, stored, notebook, up)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(nb, target)
-
-
-def _record_section(record: dict, job: str, table: Table | None, up: str) -> str:
-    """What a run's record says of it, and the table row it gives."""
-    facts = {
-        "data": report.source_note(record["source"]),
-        "git commit": record["git_commit"] or "unknown",
-        "device": record["device"],
-        "seconds": record["seconds"],
-        "windows' fingerprint": record["fingerprint"],
-        **record["versions"],
-    }
-    text = "## The record beside this notebook\n\n"
-    if table:
-        row = table.printed.iloc[table.jobs.index(job)]
-        title = report.TITLES[table.name]
-        text += f"Its row of [{_number(table.name)}{title}]({up}index.md#{table.name}):\n\n"
-        text += row.rename("").to_frame().to_markdown(disable_numparse=True) + "\n\n"
-    return text + pd.Series(facts, name="", dtype=object).to_frame().to_markdown(disable_numparse=True) + "\n"
-
-
-def _number(name: str) -> str:
-    """'Table 2. ', nothing where it is not the paper's."""
-    return f"Table {name.removeprefix('table')}. " if name[-1].isdigit() else ""
-
-
-def add_runs(stored: Stored, source: Path, made: list[Table]) -> None:
-    """A page for each executed notebook, a list of them for each data set."""
-    of_row = {job: table for table in made if table.of_scores for job in table.jobs}
-    for name, job in stored.jobs.items():
-        path, up = stored.notebook(name), "../" * (name.count("/") + 1)
-        links = _download(source, path, f"{name}.ipynb")
-        record = stored.record(name)
-        if record:
-            links += f" and its record {_download(source, path.with_suffix('.json'), f'{name}.json')}"
-        head = _warnings(stored.run) + f"Executed by `make reproduce`, profile `{stored.run.profile}`: {links}.\n"
-        dataset = job.parameters.get("dataset")
-        of = f": {SPECS[dataset].title}, {SPECS[dataset].view_titles[job.parameters['view']]}" if dataset else ""
-        tail = _record_section(record, name, of_row.get(name), up) if record else ""
-        _page(stored, path, source / "runs" / f"{name}.ipynb", head, tail, of, up)
-    for dataset in stored.run.datasets:
-        entries = [f"{_title(job)} <{name.removeprefix(f'{dataset}/')}>" for name, job in stored.jobs.items()
-                   if name.startswith(f"{dataset}/")]  # fmt: skip
-        if entries:
-            text = f"# {SPECS[dataset].title}\n\n{_warnings(stored.run)}The executed notebooks of this data set.\n\n"
-            (source / "runs" / dataset / "index.md").write_text(text + _toctree(entries))
-
-
-def add_committed(stored: Stored, source: Path) -> list[str]:
-    """The notebooks of the repository as committed; returns their names."""
-    names = []
-    for path in sorted((root() / "notebooks").glob("*.ipynb")):
-        link = _download(source, path, f"notebooks/{path.name}")
-        head = f"As committed, executed with its defaults, on simulated data: {link}.\n"
-        _page(stored, path, source / "notebooks" / path.name, head)
-        names.append(path.stem)
-    return names
+def _raw(html: str) -> str:
+    """HTML as it is, on one line, which nothing in it can end."""
+    return f"```{{raw}} html\n{' '.join(html.split())}\n```\n\n"
 
 
 def _toctree(entries: list[str], options: str = "") -> str:
     return f":::{{toctree}}\n{options}\n" + "\n".join(entries) + "\n:::\n\n"
 
 
-def _drawn(stored: Stored) -> dict[Path, str]:
-    """Each figure of the first page, with the job that drew it."""
-    folder = stored.run.figures_folder
-    drawn = {folder / file: name for name, job in stored.jobs.items() for file in job.figures if file.endswith(".png")}
-    for figure in ("figure2", "figure3") if "tables" in stored.jobs else ():
-        for dataset in stored.run.datasets:  # of all views in one: instead of those of one view
-            if (path := folder / f"{figure}_{dataset}.png").is_file():
-                drawn = {p: name for p, name in drawn.items() if not p.stem.startswith(f"{path.stem}_")}
-                drawn[path] = "tables"
-    order = {name: i for i, name in enumerate(FIGURES)}
-    first = sorted(drawn, key=lambda path: (order.get(path.stem.split("_")[0], 1.5), path.stem))  # scores after figure3
-    return {path: drawn[path] for path in first if path.is_file()}
+def _number(table: tables.Table) -> str:
+    """'Table 2. Performance on PAMAP2', without a number where it is not the paper's."""
+    number = re.fullmatch(r"table(\d)", table.name)
+    return f"Table {number[1]}. {table.title}" if number else table.title
 
 
-def _figures(stored: Stored, source: Path) -> str:
-    """Figures 2 and 3 and the plots of scores, each with its notebook and its numbers."""
-    text, note = "", report.source_note(stored.run.source)
-    for path, name in _drawn(stored).items():
-        p = stored.jobs[name].parameters
-        dataset = p.get("dataset") or next((d for d in SPECS if d in path.stem), "")
-        title = SPECS[dataset].title if dataset else path.stem
-        view = f", {SPECS[dataset].view_titles[p['view']]}" if "view" in p else ""
-        what = FIGURES.get(path.stem.split("_")[0], "Scores of all methods, ours filled, the paper's hollow")
-        caption = f"{what}; {title}{view}, {note}"
-        links = f"[its notebook](runs/{name}.ipynb)"
-        if path.with_suffix(".csv").is_file():
-            links += f", plotted numbers: {_download(source, path.with_suffix('.csv'), f'figures/{path.stem}.csv')}"
-        (source / "figures").mkdir(exist_ok=True)
-        shutil.copyfile(path, source / "figures" / path.name)
-        text += f":::{{figure}} figures/{path.name}\n:alt: {caption}\n\n{caption} ({links}).\n:::\n\n"
-    return text
+@dataclass(frozen=True)
+class Site:
+    """What a profile's last reproduction left: its run of notebook 10, and its jobs with an executed notebook."""
 
+    run: Run
+    jobs: dict[str, Job]
+    titles: dict[str, str]  # of tables and figures, as declared where they were saved
+    source: Path = Path()  # Sphinx's sources
 
-def _provenance(stored: Stored, source: Path) -> str:
-    """figures/<profile>/manifest.json as a page: which records and notebooks each table and figure is made of."""
-    path = stored.run.figures_folder / "manifest.json"
-    if not path.is_file():
-        return ""
-    try:
-        manifest = json.loads(path.read_text())
-        made = manifest["tables"] | manifest["figures"]  # {file: [record, ...]}
-        records = {Path(file).stem: there for file, there in made.items()}  # a table's three files come from the same
-        lines = []
-        for name, there in records.items():
-            jobs = [record.removesuffix(".json") for record in there]
-            links = [f"[{job}](runs/{job}.ipynb)" if job in stored.jobs else job for job in jobs]
-            lines.append(f"- `{name}`: {', '.join(links) or 'no record, made from the code alone'}")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{path} is not a readable manifest; make the tables again with `make reproduce`.") from None
-    link = _download(source, path, "manifest.json")
-    return f"# What each table and figure was made from\n\nWith parameters and versions: {link}.\n\n" + "\n".join(lines)
+    @classmethod
+    def read(cls, profile: str, results: str = "") -> "Site":
+        """Raises UserError where nothing has been run."""
+        settings = jobs.read_settings(profile, {"results": results or None})
+        folder = _tables_run(settings).results_root
+        last = folder / "settings.yaml"
+        if last.is_file():  # the run may have been told other data sets, seeds, ... than the profile's
+            told = yaml.safe_load(last.read_text())
+            sweeps = {**(settings["sweeps"] or {}), **(told["sweeps"] or {})} or None  # one may be new since that run
+            settings |= {**told, "sweeps": sweeps, "results": settings["results"]}
+        there = {job.name: job for job in jobs.plan(settings) if (folder / f"{job.name}.ipynb").is_file()}
+        if not there:
+            raise UserError(f"no executed notebook in {folder}; run `make reproduce PROFILE={profile}` first.")
+        run = _tables_run(settings)
+        made = {path.stem: json.loads(path.read_text())["title"] for path in (folder / "made").glob("*.json")}
+        return cls(run, there, manifest.read(run)["titles"] | made)
 
+    def notebook(self, name: str) -> Path:
+        return self.run.results_root / f"{name}.ipynb"
 
-def add_index(stored: Stored, source: Path, made: list[Table], committed: list[str]) -> None:
-    """The first page: what this is, tables, figures, notes; and the lists of all pages."""
-    run = stored.run
-    text = f"# RDPD, reproduced: profile {run.profile}\n\n{_warnings(run)}"
-    text += (
-        "*Rich Data Helps Poor Data via Imitation* (Hong et al., IJCAI 2019) trains a teacher on many channels and a "
-        "small student on few, which imitates the teacher's soft labels and attention. These pages show a "
-        "reproduction: every table has the paper's published number beside ours, and **each number of ours is a link "
-        f"to the executed notebook that made it**. Shown: {report.source_note(run.source)}, "
-        f"{', '.join(SPECS[d].title for d in run.datasets)}, seeds: {len(run.seeds)}, epochs: at most {run.epochs}, "
-        f"executed notebooks: {len(stored.jobs)}.\n\n## Tables\n\n"
-    )
-    for table in made:
-        text += f"({table.name})=\n### {_number(table.name)}{report.TITLES[table.name]}\n\n"
-        text += f"{report.caption(table.name, table.numbers)}\n\n{table.markdown(stored)}\n\n"
-        text += f"{report.note(table.numbers)}\n\n"
-        files = [run.figures_folder / f"{table.name}.{ending}" for ending in ("csv", "tex")]
-        links = [_download(source, file, f"tables/{file.name}") for file in files if file.is_file()]
-        text += f"As files: {', '.join(links)}.\n\n" if links else ""
-    if figures := _figures(stored, source):
-        text += f"## Figures\n\n{figures}"
-    readme = root() / "README.md"
-    if readme.is_file() and all(mark in readme.read_text() for mark in NOTES):
-        _download(source, readme, "README.md")
-        text += "## Notes\n\nWhat the paper leaves open, and what is done here:\n\n"
-        text += f':::{{include}} downloads/README.md\n:start-after: "{NOTES[0]}"\n:end-before: "{NOTES[1]}"\n:::\n\n'
-    top = ["Tables 1-5 <runs/tables>"] if "tables" in stored.jobs else []
-    top += [f"runs/{d}/index" for d in run.datasets if (source / "runs" / d / "index.md").is_file()]
-    if provenance := _provenance(stored, source):
-        (source / "provenance.md").write_text(provenance)
-        text += "## Provenance\n\n[What each table and figure was made from](provenance.md).\n\n"
-        top.append("Provenance <provenance>")
-    text += _toctree(top, ":hidden:\n:caption: Executed by this profile\n")
-    text += _toctree([f"notebooks/{name}" for name in committed], ":hidden:\n:caption: The notebooks as committed\n")
-    (source / "index.md").write_text(text)
+    @property
+    def pages(self) -> dict[str, str]:
+        """Address of the page of each job that has one, from the first page."""
+        return {name: f"runs/{name}.html" for name, job in self.jobs.items() if job.notebook != TABLES}
 
+    def warnings(self) -> str:
+        title, text = "Simulated data", SIMULATED
+        if self.run.source != "simulated":
+            title, text = ("Credentialed data", CREDENTIALED) if "mimic3" in self.run.datasets else ("", "")
+        return f":::{{admonition}} {title}\n:class: warning\n\n{text}\n:::\n\n" if title else ""
 
-# -------------------------------------------------------------------------------------------------------- build
+    def copy(self, file: Path, name: str) -> str:
+        """Put a file among the sources; its address there."""
+        target = self.source / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+        return f"/{name}"
 
+    def download(self, file: Path, name: str) -> str:
+        """The role that links to a file among the site's downloads."""
+        return f"{{download}}`{Path(name).name} <{self.copy(file, f'downloads/{name}')}>`"
 
-def unshown(stored: Stored, made: list[Table]) -> list[str]:
-    """Jobs whose notebook does not show the first score of their record: run again since, one without the other."""
-    missing = []
-    for table in made:
-        for row, job in enumerate(table.jobs):
-            if not table.of_scores or job not in stored.jobs:
+    def relinked(self, text: str, folder: str, job: Job | None = None) -> str:
+        """Markdown of a file in `folder` of the project with its links as links to pages, or to copies of files.
+
+        A link to a notebook leads to the one of the same view (or of the teacher) where that has been executed.
+        """
+
+        def executed(notebook: str) -> Iterator[str]:
+            for name, other in self.jobs.items() if job else ():
+                at = ((each.parameters.get("dataset"), each.parameters.get("view")) for each in (job, other))
+                (dataset, view), (others, seen) = at
+                if other.notebook == notebook and dataset == others and seen in ("all", view):
+                    yield f"/runs/{name}.ipynb"
+
+        def address(match: re.Match) -> str:
+            path, heading = urldefrag(match[1])
+            at = "#" + re.sub(r"[^\w-]", "", heading.lower()) if heading else ""  # Jupyter's anchor as the site's
+            file = (root() / folder / path).resolve()
+            if file.name in (f"{TABLES}.ipynb", "README.md"):
+                return "/index.md"
+            if page := next(executed(file.stem), ""):
+                return page + at
+            if not file.is_file() or not file.is_relative_to(root()):
+                return match[1]
+            place = file.relative_to(root()).as_posix()
+            if re.fullmatch(r"docs/\w+\.md|notebooks/\w+\.ipynb", place):
+                return f"/{place}{at}"
+            return self.copy(file, f"downloads/{place}")
+
+        return LINK.sub(address, text)
+
+    # ------------------------------------------------------------------------------------------------ notebooks
+
+    def page(self, notebook: Path, target: str, head: str, tail: str = "", job: Job | None = None) -> str:
+        """A notebook as a page, `head` under its title and `tail` at its end; returns the title.
+
+        Of an executed one: the parameters once, as they were given; the anchor `score` where the numbers are.
+        """
+        try:
+            nb = json.loads(notebook.read_text())
+            cells = [{**cell, "source": "".join(cell["source"])} for cell in nb["cells"]]
+            title, _, rest = cells[0]["source"].partition("\n")
+        except (ValueError, LookupError, TypeError) as error:
+            raise UserError(f"{notebook} is not a readable notebook ({error}); delete it and run it again.") from None
+        if job:
+            spec, view = SPECS[job.parameters["dataset"]], job.parameters["view"]
+            title += f": {spec.title}" + (f", {spec.view_titles[view]}" if view != "all" else "")
+        cells[0]["source"] = f"{title}\n{rest}"
+        tags = [set(cell["metadata"].get("tags", ())) for cell in cells]
+        if any("injected-parameters" in these for these in tags):
+            cells = [cell for cell, these in zip(cells, tags, strict=True) if "parameters" not in these]
+        heading, anchor = "", '<div id="score"></div>\n\n'
+        for cell in cells:
+            if cell["cell_type"] == "code":
+                self._show_code(cell, heading, job)
                 continue
-            text = str(table.printed.at[row, table.ours[0]]).strip("*")
-            if text != "–" and text not in json.dumps(json.loads(stored.notebook(job).read_text()), ensure_ascii=False):
-                missing.append(job)
-    return missing
+            cell["source"] = self.relinked(cell["source"], "notebooks", job)
+            heading = ([heading] + re.findall(r"^#+ +(.+)", cell["source"], re.MULTILINE))[-1]
+            if SHOWN_BY.search(cell["source"]):
+                cell["source"], anchor = SHOWN_BY.sub(f"{anchor}\\g<0>", cell["source"], count=1), ""  # the first only
+        head, tail = (
+            [{"cell_type": "markdown", "id": f"site-{i}", "metadata": {}, "source": text}] if text else []
+            for i, text in enumerate((head, tail))
+        )
+        path = self.source / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(nb | {"cells": [cells[0], *head, *cells[1:], *tail]}))
+        return title
+
+    def _show_code(self, cell: dict, heading: str, job: Job | None) -> None:
+        """Fold what is set-up, lead links in what is displayed to pages, say what a plot is."""
+        if {"parameters", "injected-parameters"} & set(cell["metadata"].get("tags", ())):
+            cell["metadata"] = {"tags": ["hide-input"], "mystnb": {"code_prompt_show": "Parameters"}}
+            return
+        if "params.check(" in cell["source"]:  # prints the parameters again
+            cell |= {"outputs": [], "metadata": {"tags": ["hide-input"]}}
+        for output in cell["outputs"]:
+            if words := output.get("data", {}).get("text/markdown"):
+                output["data"]["text/markdown"] = self.relinked("".join(words), "notebooks", job)
+        figure, given = "".join(SAVED.findall(cell["source"])[:1]), job.parameters if job else {}
+        figure = re.sub(r"{(\w+\.)?(\w+)}", lambda name: str(given.get(name[2])), figure)  # '{run.dataset}_scores'
+        cell["metadata"]["mystnb"] = {"image": {"alt": self.titles.get(figure, f"Plot: {heading}")}}
+
+    def record(self, name: str, table: tables.Table | None) -> str:
+        """What a run's record says of it, and the table row it gives, whose score the notebook should show."""
+        record = read_record(self.notebook(name).with_suffix(".json"))
+        text = "## The record beside this notebook\n\n"
+        if table:
+            row = table.printed.iloc[[table.rows.index(name)]].reset_index(drop=True)
+            if (score := row.at[0, table.ours[0]].strip("*")) != "–" and score not in self.notebook(name).read_text():
+                problem = "does not show its record's score; run it again"
+                print(f"warning: {self.notebook(name)} {problem}", file=sys.stderr)
+            text += f"Its row of [{_text(_number(table))}](/index.md#{table.name}):\n\n"
+            text += _raw(render.html(replace(table, printed=row, rows=[""], note=""), caption=False))
+        facts = {key.replace("_", " "): record.get(key) for key in FACTS} | record.get("versions", {})
+        lines = (f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in facts.items())
+        return text + _raw(f'<table class="rdpd-record">{"".join(lines)}</table>')
+
+    def add_runs(self, made: list[tables.Table]) -> list[str]:
+        """A page for each executed notebook but that of the tables, and for each data set one that lists them;
+        returns the addresses of these."""
+        of_row = {row: table for table in made for row in table.rows if table.name != "table1"}
+        entries: dict[str, list[str]] = {}
+        for name in self.pages:
+            job, path, tail = self.jobs[name], self.notebook(name), ""
+            links = self.download(path, f"{name}.ipynb")
+            if path.with_suffix(".json").is_file():
+                links += f" and its record {self.download(path.with_suffix('.json'), f'{name}.json')}"
+                tail = self.record(name, of_row.get(name))
+            head = f"{self.warnings()}Executed by `make reproduce`, profile `{self.run.profile}`: {links}.\n"
+            title = self.page(path, f"runs/{name}.ipynb", head, tail, job)  # '# 7. RDPD: PAMAP2, Wrist'
+            dataset, view, last = name.split("/")
+            words = f"{SPECS[dataset].view_titles[view]}: {re.sub('^[#0-9. ]+|: [^:]*$', '', title)}"
+            entries.setdefault(dataset, []).append(f"{words} <{view}/{last}>")
+        for dataset, pages in entries.items():
+            source = DATASETS[dataset].SOURCE
+            text = f"# {SPECS[dataset].title}\n\n{self.warnings()}The executed notebooks. The real data: "
+            text += f"[{_text(source.page)}]({source.page}), licence {_text(source.licence)}.\n\n{_toctree(pages)}"
+            (self.source / "runs" / dataset / "index.md").write_text(text)
+        return [f"runs/{dataset}/index" for dataset in entries]
+
+    def add_committed(self) -> list[str]:
+        """The notebooks of the repository as committed; returns the addresses of their pages."""
+        names = []
+        for path in sorted((root() / "notebooks").glob("*.ipynb")):
+            link = self.download(path, f"notebooks/{path.name}")
+            if path.stem != TABLES:
+                names.append(f"notebooks/{path.stem}")
+                head = f"As committed, executed with its defaults, on simulated data: {link}.\n"
+                self.page(path, f"{names[-1]}.ipynb", head)
+        return names
+
+    def add_docs(self) -> list[str]:
+        """The pages of docs/; returns their addresses."""
+        (self.source / "docs").mkdir()
+        for path in (root() / "docs").glob("*.md"):
+            (self.source / "docs" / path.name).write_text(self.relinked(path.read_text(), "docs"))
+        return sorted(f"docs/{path.stem}" for path in (root() / "docs").glob("*.md"))
+
+    # ------------------------------------------------------------------------------------------- the first page
+
+    def figures(self) -> str:
+        """Figures 2 and 3, the plots of scores and those of notebook 11, each with its notebook and its numbers."""
+        folder, text = self.run.figures_folder, ""
+        drawn = {
+            Path(file).stem: name
+            for name, job in self.jobs.items()
+            for file in job.figures
+            if file.endswith(".png") and (folder / file).is_file()
+        }
+        whole = tuple(f"{figure}_" for figure, name in drawn.items() if name not in self.pages)  # of all views
+        for figure in sorted(drawn, key=lambda figure: (not figure.startswith("figure"), drawn[figure] in self.pages)):
+            if figure.startswith(whole):  # of one view, shown already
+                continue
+            title = self.titles.get(figure, figure)
+            number = re.match(r"figure(\d)", figure)
+            words = f"Figure {number[1]}. {_text(title)}" if number else _text(title)
+            links = [f"[its notebook](/runs/{drawn[figure]}.ipynb)"] if drawn[figure] in self.pages else []
+            if (numbers := folder / f"{figure}.csv").is_file():
+                links.append(f"plotted numbers: {self.download(numbers, f'figures/{numbers.name}')}")
+            picture = self.copy(folder / f"{figure}.png", f"downloads/figures/{figure}.png")
+            text += f"::::{{figure}} {picture}\n:alt: {json.dumps(title)}\n\n{words} ({', '.join(links)}).\n::::\n\n"
+        return text
+
+    def add_provenance(self) -> str:
+        """figures/<profile>/manifest.json as a page, whose address is returned: which records and notebooks each table
+        and figure is made of."""
+        made, path = manifest.read(self.run), self.run.figures_folder / "manifest.json"
+        text = "# What each table and figure was made from\n\n"
+        text += f"With parameters: {self.download(path, 'manifest.json')}.\n\n" if path.is_file() else ""
+        for name, there in (made["tables"] | made["figures"]).items():
+            links = [f"[{_text(r)}](/runs/{r}.ipynb)" if r in self.pages else _text(r) for r in there]
+            text += f"- **{_text(name)}**: {', '.join(links) or 'no record, made from the code alone'}\n"
+        (self.source / "provenance.md").write_text(text)
+        return "provenance"
+
+    def add_index(self, made: list[tables.Table], lists: dict[str, list[str]]) -> None:
+        """The first page: what this is, tables and figures; `lists` are the addresses of all pages by heading."""
+        run, about = self.run, yaml.safe_load((root() / "CITATION.cff").read_text())
+        idea = self.copy(root() / "docs/idea.svg", "downloads/docs/idea.svg")
+        code = f" The code is [here]({about['repository-code']})." if "repository-code" in about else ""
+        text = (
+            f"# RDPD, reproduced: profile {run.profile}\n\n{self.warnings()}"
+            f"[*Rich Data Helps Poor Data via Imitation*](https://doi.org/{about['preferred-citation']['doi']}) (Hong "
+            "et al., IJCAI 2019) trains a teacher on many channels and a small student on few, which imitates the "
+            "teacher's soft labels and attention. These pages show a reproduction: tables have the paper's published "
+            "number beside ours, and **each number of ours is a link to the executed notebook that made it**. Shown: "
+            f"{tables.source_note(run.source)}, {', '.join(SPECS[d].title for d in run.datasets)}, seeds: "
+            f"{len(run.seeds)}, epochs: at most {run.epochs}, executed notebooks: {len(self.jobs)}.{code}\n\n"
+            f"![The teacher of many channels leaves soft labels and attention; the student imitates them]({idea})\n\n"
+            "## Tables\n\n"
+        )
+        links = {name: f"{page}#score" for name, page in self.pages.items()}
+        for table in made:
+            caption = table.caption.removeprefix(table.title).lstrip(":. ")  # after the heading, which is the title
+            text += f"({table.name})=\n### {_text(_number(table))}\n\n{_text(caption[:1].upper() + caption[1:])}\n\n"
+            text += _raw(render.html(table, links, caption=False))
+            files = [run.figures_folder / f"{table.name}.{ending}" for ending in ("csv", "md", "tex")]
+            files = [self.download(file, f"tables/{file.name}") for file in files if file.is_file()]
+            text += f"As files: {', '.join(files)}.\n\n" if files else ""
+        if figures := self.figures():
+            text += f"## Figures\n\n{figures}"
+        text += "## Notes\n\n[What the paper leaves open](/docs/protocol.md), and what is done here; "
+        text += "[where the data come from](/docs/data.md); [what each table and figure was made from](/provenance.md)"
+        path = self.notebook("tables")
+        text += (
+            f"; these tables as a notebook: {self.download(path, 'tables.ipynb')}.\n\n" if path.is_file() else ".\n\n"
+        )
+        text += "".join(_toctree(pages, f":hidden:\n:caption: {words}\n") for words, pages in lists.items())
+        (self.source / "index.md").write_text(text)
+
+
+def _tables_run(settings: dict) -> Run:
+    return params.check(TABLES, next(job.parameters for job in jobs.plan(settings) if job.notebook == TABLES))
 
 
 def build(profile: str, results: str = "", out: Path | None = None) -> Path:
     """Write a profile's site, whole or not at all, in the place of an earlier one; returns its folder."""
-    stored = Stored.read(profile, results)
+    site = Site.read(profile, results)
     out = out or root() / "build" / "site" / profile
     out.parent.mkdir(parents=True, exist_ok=True)
-    made = tables(stored.run)
+    made = list(tables.all_of(site.run))
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as temporary, replace_folder(out) as target:
-        source = Path(temporary) / "source"
-        source.mkdir()
-        add_runs(stored, source, made)
-        add_index(stored, source, made, add_committed(stored, source))
-        for job in unshown(stored, made):
-            print(f"warning: {stored.notebook(job)} does not show its record's score; run it again", file=sys.stderr)
-        _sphinx(source, Path(temporary) / "doctrees", target, stored.run)
+        site = replace(site, source=Path(temporary) / "source")
+        site.source.mkdir()
+        lists = {"Executed by this profile": [*site.add_runs(made), site.add_provenance()]}
+        lists |= {"About": site.add_docs(), "The notebooks as committed": site.add_committed()}
+        site.add_index(made, lists)
+        _sphinx(site.source, Path(temporary) / "doctrees", target, site.run)
         if out.is_dir():  # the rename that follows needs the place
             out.rename(Path(temporary) / "old")
     return out
@@ -379,7 +345,7 @@ def build(profile: str, results: str = "", out: Path | None = None) -> Path:
 def _sphinx(source: Path, doctrees: Path, target: Path, run: Run) -> None:
     command = [
         *(sys.executable, "-m", "sphinx", "-q", "-b", "html", "-c", root() / "docs", "-d", doctrees),
-        *("-j", str(len(os.sched_getaffinity(0))), "-D", f"html_title=RDPD notebooks: {run.profile}"),
+        *("-j", str(usable_cores()), "-D", f"html_title=RDPD notebooks: {run.profile}"),
         *(["-D", "html_theme_options.announcement=Simulated data"] if run.source == "simulated" else []),
         *(source, target),
     ]

@@ -20,9 +20,9 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from rdpd_nb import params, report, reproduce, results, site
+from rdpd_nb import data, jobs, records, render, site, tables
 from rdpd_nb.errors import UserError
-from rdpd_nb.paper import METRICS, STUDENT_METHODS
+from rdpd_nb.paper import METHODS, METRICS, STUDENT_METHODS
 
 LEAD_I = "ptbdb/lead_i/rdpd"
 
@@ -36,55 +36,74 @@ def png() -> bytes:
     return file.getvalue()
 
 
-def score(job: reproduce.Job) -> float:
+def score(job: jobs.Job) -> float:
     """Another one for each method, so that a number leads to one notebook only."""
     return 0.6 + 0.05 * ["teacher", *STUDENT_METHODS].index(job.name.split("/")[-1])
 
 
+def made_up_notebook(job: jobs.Job, shown: str, picture: bytes) -> nbformat.NotebookNode:
+    """Cells as an executed notebook has them; one saves a figure, and the numbers stand in their section."""
+    plot = new_output("display_data", {"image/png": base64.b64encode(picture).decode()})
+    printed = new_output("stream", name="stdout", text=f"seeds={job.parameters['seeds']}, profile='tiny'")
+    links = "[Before](06_rdpd_r2.ipynb#Training) and [all](10_tables_and_figures.ipynb); [more](../README.md); "
+    links += "[open](../docs/protocol.md#how-numbers-are-compared)"
+    said = "Notebook [last](11_paper_and_released_code.ipynb) takes apart why."
+    section = "The ledger" if job.notebook == "01_preprocessing" else "Scores of all methods"
+    cells = [
+        new_markdown_cell(f"# {job.notebook[:2]}. Notebook {job.notebook[3:]}\n\n{links}"),
+        new_code_cell("seeds = [0, 1, 2]", metadata={"tags": ["parameters"]}),
+        new_code_cell("# Parameters\nseeds = [0]", metadata={"tags": ["injected-parameters"]}),
+        new_code_cell("run = params.check('x', globals())\nprint(run)", outputs=[printed]),
+        new_code_cell("import time", metadata={"tags": ["hide-input"]}),
+        new_markdown_cell("## Training\n\n$$L = \\sum_i p_i \\log q_i$$"),
+        new_code_cell('save_figure(run, f"{run.dataset}_{view}_scores", *drawn)', outputs=[plot]),
+        new_markdown_cell(f"## {section}\n\nWhat to look for."),
+        new_code_cell("show()", outputs=[new_output("execute_result", {"text/html": shown})]),
+        new_code_cell("said", outputs=[new_output("display_data", {"text/markdown": said})]),
+        new_markdown_cell("## Summary"),
+    ]  # fmt: skip
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
 def write_results(folder: Path, skip: tuple[str, ...] = ()) -> None:
     """What `make reproduce PROFILE=tiny RESULTS=folder` leaves, made up, but for the jobs named in `skip`."""
-    settings = reproduce.read_settings("tiny", {"results": str(folder)})
-    picture = png()
-    for job in reproduce.plan(settings):
+    settings = jobs.read_settings("tiny", {"results": str(folder)})
+    picture, titles = png(), {}
+    for job in jobs.plan(settings):
         if job.name in skip:
             continue
         record = {
-            **dict.fromkeys(results.NEEDED, "made up"),
+            **dict.fromkeys(records.NEEDED, "made up"),
             "notebook": job.notebook,
             "source": "simulated",
             "parameters": job.parameters,
-            "versions": {"python": "3"},
+            "versions": {"python": "3", "torch": "<script>alert('a record')</script>"},
+            "device": "a `{device}` | with *marks*",
         }
         shown = "nothing"
-        if job.notebook in {m.notebook for m in params.METHODS.values()}:
+        if job.notebook in {m.notebook for m in METHODS.values()}:
             metrics = dict.fromkeys((*METRICS, "macro_f1_argmax"), score(job))
             counts = {"windows": {"train": 40, "validation": 40, "test": 40}}
             record["seeds"] = [{"seed": 0, "counts": counts, "classes_absent": [], **metrics}]
             shown = f"<table><tr><td>{score(job):.3f}</td></tr></table>"
+            titles[f"{job.parameters['dataset']}_{job.parameters['view']}_scores"] = f"Declared: <b>{job.name}</b>"
         elif job.notebook == "01_preprocessing":
             record["statistics"] = {"subjects": 12, "classes": 6, "attributes": 15, "total_length": 123456}
             shown = "<p>12 6 15 123,456</p>"
-        elif job.name == "tables":
-            run = params.check(job.notebook, job.parameters)
-            scores = report.score_table(run, "ptbdb")  # with links as from the results folder
-            shown = report.table5()[1].to_html() + report.paired_table(run, "ptbdb")[1].to_html()
-            shown += report.styled(run, "table3", *scores).to_html()
-        plot = new_output("display_data", {"image/png": base64.b64encode(picture).decode()})
-        cells = [
-            new_markdown_cell(f"# {job.notebook}\n\nA method.\n\n$$L = \\sum_i p_i \\log q_i$$"),
-            new_code_cell("show()", outputs=[new_output("execute_result", {"text/html": shown}), plot]),
-        ]
         path = folder / "tiny" / f"{job.name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+        nbformat.write(made_up_notebook(job, shown, picture), path)
         if job.name != "tables":
             path.with_suffix(".json").write_text(json.dumps(record))
         for name in job.figures:
             (folder / "figures/tiny").mkdir(parents=True, exist_ok=True)
             (folder / "figures/tiny" / name).write_bytes(picture if name.endswith(".png") else b"a,b\n1,2\n")
-    manifest = {"tables": {"table3.csv": [f"{LEAD_I}.json"], "table5.csv": []}, "figures": {}}
-    (folder / "figures/tiny/manifest.json").write_text(json.dumps(manifest))
+            if name.endswith(".png"):
+                titles[Path(name).stem] = f"PTBDB, simulated data: declared title of {Path(name).stem}"
+    manifest = {"tables": {"table3": [LEAD_I], "table5": []}, "figures": {}, "titles": titles, "records": {}}
+    if (folder / "figures/tiny").is_dir():
+        (folder / "figures/tiny/manifest.json").write_text(json.dumps(manifest))
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +124,12 @@ def pages(built) -> dict[Path, BeautifulSoup]:
 def test_sphinx_has_nothing_to_complain_of_and_every_notebook_is_a_page(built):
     out, said = built
     assert said == ""
-    for job in reproduce.plan(reproduce.read_settings("tiny")):
-        assert (out / f"runs/{job.name}.html").is_file() == (job.name != "ptbdb/lead_i/kd")
+    for job in jobs.plan(jobs.read_settings("tiny")):  # the page of the tables' notebook is the first one
+        assert (out / f"runs/{job.name}.html").is_file() == (job.name not in ("ptbdb/lead_i/kd", "tables"))
     for path in (site.root() / "notebooks").glob("*.ipynb"):
-        assert (out / f"notebooks/{path.stem}.html").is_file()
+        assert (out / f"notebooks/{path.stem}.html").is_file() == (path.stem != site.TABLES)
+    for path in (site.root() / "docs").glob("*.md"):
+        assert (out / f"docs/{path.stem}.html").is_file()
 
 
 def test_every_link_leads_somewhere(pages):
@@ -137,21 +158,36 @@ def test_no_page_loads_anything_from_elsewhere(built, pages):
         assert not re.search(r"(@import|url\()\s*[\"']?(\w+:)?//", sheet.read_text()), sheet
 
 
-def test_each_number_of_ours_links_to_the_notebook_that_shows_it(built, pages):
+def test_each_number_of_ours_links_to_the_place_that_shows_it(built, pages):
     index = pages[built[0] / "index.html"]
     followed = set()
     for cell in index.select("table td a"):
-        page = pages[(built[0] / cell["href"]).resolve()]
-        outputs = " ".join(tag.get_text(" ") for tag in page.select(".cell_output"))
-        assert cell.get_text() in outputs and cell["href"].startswith("runs/")
-        followed.add(cell["href"])
+        address, _, anchor = cell["href"].partition("#")
+        below = pages[(built[0] / address).resolve()].find(id=anchor).find_all_next(class_="cell_output")
+        assert cell.get_text() in " ".join(tag.get_text(" ") for tag in below) and address.startswith("runs/")
+        followed.add(address)
     assert followed == {
-        *("runs/tables.html", "runs/ptbdb/all/preprocessing.html", "runs/ptbdb/all/teacher.html"),
+        *("runs/ptbdb/all/preprocessing.html", "runs/ptbdb/all/teacher.html"),
         *(f"runs/ptbdb/lead_i/{method}.html" for method in STUDENT_METHODS if method != "kd"),
     }
-    rows = [[cell.get_text() for cell in row.select("td")] for row in index.select("tbody tr")]
-    distill = next(row for row in rows if row[:2] == ["Lead I", "Distill"])
-    assert distill[2] == "–" and "±" in distill[3], "not run: a dash, beside the published"
+    rows = [[cell.get_text() for cell in row.select("th, td")] for row in index.select("tbody tr")]
+    distill = next(row for row in rows if row[0] == "Distill")
+    assert distill[1] == "–" and "±" in distill[2], "not run: a dash, beside the published"
+
+
+def test_tables_are_those_of_render_once_and_the_method_stays(built, pages):
+    index = pages[built[0] / "index.html"]
+    run = site.Site.read("tiny", str(built[0].parent / "results")).run
+    shown = [table["id"] for table in index.select("table")]
+    assert shown == [f"T_{table.name}" for table in tables.all_of(run)]
+    scores = index.select_one("#T_table3")
+    assert [len(row.select("th")) > 1 for row in scores.select("thead tr")] == [True, True], "headings on two lines"
+    assert [cell.get_text() for cell in scores.select("tbody th.rdpd-stays")][:2] == ["Teacher", "Direct"]
+    assert "verdict" not in scores.get_text(), "simulated data are not judged"
+    expected = BeautifulSoup(render.html(tables.scores(run, "ptbdb"), caption=False), "html.parser")
+    words = [cell.get_text(strip=True) for cell in expected.select("tbody td")]
+    assert words == [cell.get_text(strip=True) for cell in scores.select("tbody td")]
+    assert not list(built[0].glob("runs/tables*")), "shown once"
 
 
 def test_simulated_is_said_first_on_every_page(built, pages):
@@ -163,25 +199,87 @@ def test_simulated_is_said_first_on_every_page(built, pages):
 
 def test_a_run_has_its_equation_plot_record_and_downloads(built, pages):
     page = pages[built[0] / f"runs/{LEAD_I}.html"]
+    assert page.select_one("h1").get_text().startswith("07. Notebook rdpd: PTBDB, Lead I")
     assert r"\sum_i p_i" in page.select_one(".math").get_text()
     assert page.select_one(".cell_output img") and page.find("meta", attrs={"name": "viewport"})
     assert {"rdpd.ipynb", "rdpd.json"} <= {Path(a["href"]).name for a in page.select("a.download")}
-    tables = pages[built[0] / "runs/tables.html"]
-    assert tables.select_one(f'.cell_output a[href="../runs/{LEAD_I}.html"]'), (
-        "a link between notebooks is one between pages"
+    record = page.select_one("#the-record-beside-this-notebook")
+    assert "0.850" in record.get_text() and "0.700" not in record.get_text(), "its own row"
+    assert record.select_one('a[href="../../../index.html#table3"]')
+
+
+def test_the_parameters_are_there_once_and_folded_with_the_set_up(built, pages):
+    page = pages[built[0] / f"runs/{LEAD_I}.html"]
+    assert "seeds = [0]" in page.get_text() and "seeds = [0, 1, 2]" not in page.get_text()
+    assert "seeds=[0]" not in page.get_text(), "not printed again"
+    folded = [fold.get_text() for fold in page.select("details")]
+    assert [any(words in text for text in folded) for words in ("seeds = [0]", "import time", "show()")] == [1, 1, 0]
+    committed = pages[built[0] / "notebooks/07_rdpd.html"]
+    (fold,) = [fold for fold in committed.select("details") if "view = " in fold.get_text()]
+    assert "Parameters" in fold.summary.get_text()
+
+
+def test_links_between_notebooks_are_links_between_pages(built, pages):
+    page = pages[built[0] / f"runs/{LEAD_I}.html"]
+    links = {tag.get_text(): tag["href"] for tag in page.select("article p a")}
+    up = "../../../"
+    assert (links["Before"], links["all"]) == ("rdpd_r2.html#training", f"{up}index.html")
+    assert (links["open"], links["more"]) == (f"{up}docs/protocol.html#how-numbers-are-compared", f"{up}index.html")
+    assert links["last"] == "presets.html", "in what a cell displays, too"
+    teacher = pages[built[0] / "runs/ptbdb/all/teacher.html"]
+    assert teacher.find("a", string="Before")["href"] == "../../../notebooks/06_rdpd_r2.html#training", (
+        "as committed, at least"
     )
-    assert "0.850" in page.select_one("#the-record-beside-this-notebook").get_text()
+
+
+def test_what_a_record_says_is_text(built, pages):
+    for page, soup in pages.items():
+        assert not [script for script in soup.find_all("script") if "a record" in script.get_text()], page
+    facts = pages[built[0] / f"runs/{LEAD_I}.html"].select("table.rdpd-record td")
+    assert [facts[-1].get_text(), facts[2].get_text()] == [
+        "<script>alert('a record')</script>",
+        "a `{device}` | with *marks*",
+    ]
+    assert site._text("<b> *a*\n:::\n`{raw}`") == r"\<b\> \*a\* \:\:\: \`\{raw\}\`"
+
+
+def test_each_picture_opens_in_full_size_and_says_what_it_is(built, pages):
+    declared = pages[built[0] / f"runs/{LEAD_I}.html"].select_one(".cell_output img")
+    assert declared["alt"] == f"Declared: <b>{LEAD_I}</b>"
+    for page, soup in pages.items():
+        for image in soup.select("article img"):
+            assert image.parent.name == "a" and image.parent["href"] == image["src"], page
+            assert len(image.get("alt", "")) > 8 and "/" not in image["alt"].split(":")[0], (page, image)
+    for figure in pages[built[0] / "index.html"].select("figure"):
+        assert "declared title" in figure.img["alt"] and figure.img["alt"] in figure.figcaption.get_text()
+
+
+def test_the_first_page_leads_out_to_the_paper_and_each_data_set_to_its_source(built, pages):
+    index = pages[built[0] / "index.html"]
+    assert index.select_one('a[href="https://doi.org/10.24963/ijcai.2019/817"]')
+    assert index.select_one("img[src$='idea.svg']")
+    source = data.DATASETS["ptbdb"].SOURCE
+    assert pages[built[0] / "runs/ptbdb/index.html"].select_one(f'article a[href="{source.page}"]')
 
 
 def test_figures_have_captions_that_link_their_notebook_and_numbers(built, pages):
     captions = [tag.get_text() for tag in pages[built[0] / "index.html"].select("figure figcaption")]
-    for words in ("Figure 2", "Figure 3", "Scores of all methods"):
+    for words, drawn_by_itself in (
+        ("Figure 2", False),
+        ("Figure 3", False),
+        ("ptbdb_scores", False),
+        ("presets", True),
+    ):
         (caption,) = [text for text in captions if words in text]
-        assert "simulated data" in caption and "notebook" in caption and ".csv" in caption
+        assert "simulated data" in caption and ".csv" in caption
+        assert ("notebook" in caption) == drawn_by_itself, "that of the tables is this page"
 
 
 def test_the_notes_and_the_provenance_are_there(built, pages):
-    assert "split by subject" in pages[built[0] / "index.html"].select_one("#notes").get_text()
+    notes = pages[built[0] / "index.html"].select_one("#notes")
+    assert {"docs/protocol.html", "docs/data.html", "provenance.html"} <= {a["href"] for a in notes.select("a")}
+    assert notes.select_one("a.download[href$='tables.ipynb']")
+    assert "split by subject" in pages[built[0] / "docs/protocol.html"].get_text()
     table3, table5 = pages[built[0] / "provenance.html"].select("article li")
     assert table3.a["href"] == f"runs/{LEAD_I}.html" and "no record" in table5.get_text()
 
@@ -295,15 +393,15 @@ def browser(tmp_path):
     browser.close()
 
 
-def test_a_click_on_a_number_opens_its_notebook_from_disk_on_a_phone_in_the_dark(built, browser):
+def test_a_click_on_a_number_opens_its_place_from_disk_on_a_phone_in_the_dark(built, browser):
     browser.call("/url", {"url": (built[0] / "index.html").as_uri()})
     assert browser.run("document.documentElement.scrollWidth") <= 390, "the page itself does not scroll sideways"
     assert sum(map(int, re.findall(r"\d+", browser.run("getComputedStyle(document.body).backgroundColor"))[:3])) < 150
-    number = f'td a[href="runs/{LEAD_I}.html"]'
+    number = f'td a[href="runs/{LEAD_I}.html#score"]'
     text = browser.run(f"document.querySelector('{number}').innerText")
     browser.click(number)
-    assert browser.run("location.href") == urljoin(built[0].as_uri() + "/", f"runs/{LEAD_I}.html")
-    assert text == "0.850" and text in browser.run("document.querySelector('.cell_output').innerText")
+    assert browser.run("location.href") == urljoin(built[0].as_uri() + "/", f"runs/{LEAD_I}.html#score")
+    assert text == "0.850" and text in browser.run("document.querySelector('.cell_output table').innerText")
     for _ in range(50):  # MathJax draws when all is loaded
         if browser.run("document.querySelectorAll('.math mjx-container svg').length"):
             break
@@ -313,3 +411,17 @@ def test_a_click_on_a_number_opens_its_notebook_from_disk_on_a_phone_in_the_dark
     assert browser.run("document.querySelector('.cell_output img').naturalWidth") > 0
     loaded = browser.requests()
     assert loaded and not [url for url in loaded if urlsplit(url).scheme not in ("file", "data")]
+
+
+def test_on_a_phone_the_method_stays_where_a_table_scrolls(built, browser):
+    browser.call("/url", {"url": (built[0] / "index.html").as_uri()})
+    box, method = (
+        "document.querySelector('.rdpd-table:has(#T_table3)')",
+        "document.querySelector('#T_table3 th.rdpd-stays')",
+    )
+    assert browser.run(f"{box}.scrollWidth > {box}.clientWidth"), "too wide for a phone"
+    browser.run(f"{box}.scrollTo(400, 0)")
+    left = f"Math.round({method}.getBoundingClientRect().left - {box}.getBoundingClientRect().left)"
+    assert browser.run(left) == 0
+    opaque = browser.run(f"getComputedStyle({method}).backgroundColor")
+    assert opaque == browser.run("getComputedStyle(document.body).backgroundColor")
