@@ -145,8 +145,8 @@ def write(run: Run, table: "Table") -> Path | None:
 
 
 @dataclass(frozen=True)
-class Committed:
-    """Markdown of what lies under figures/<profile>/, for a notebook to display."""
+class Words:
+    """Markdown for a notebook to display."""
 
     text: str
 
@@ -157,24 +157,29 @@ class Committed:
         return self.text
 
 
-def committed(run: Run, name: str) -> Committed:
+def bullets(sentences: list[str]) -> Words:
+    """Sentences as a list, a line each."""
+    return Words("\n".join(f"- {sentence}" for sentence in sentences))
+
+
+def committed(run: Run, name: str) -> Words:
     """The table of that name as committed, and words that it is not of a run that is here."""
     path = manifest.committed(run) / f"{name}.md"
     where = "There is no record of this run under `results/`; nothing is written. "
     text = f"As committed:\n\n{path.read_text()}" if path.is_file() else f"No {name} is committed for this profile."
-    return Committed(where + text)
+    return Words(where + text)
 
 
-def committed_figures(run: Run, names: list[str]) -> Committed:
+def committed_figures(run: Run, names: list[str]) -> Words:
     """Which of these figures are committed, with their titles, and words that they are not of a run that is here."""
     folder = manifest.committed(run)
     titles = manifest.read(run, folder)["titles"]
     lines = [f"- `{n}.png`: {titles.get(n, n)}" for n in names if (folder / f"{n}.png").is_file()]
     where = "There is no record of this run under `results/`; nothing is drawn. "
     said = f"As committed under `figures/{run.profile}/`:\n" if lines else "None is committed for this profile."
-    return Committed("\n".join([where + said, *lines]))
+    return Words("\n".join([where + said, *lines]))
 
 
-def show(run: Run, table: "Table") -> "Table | Committed":
+def show(run: Run, table: "Table") -> "Table | Words":
     """Write a table's files and give it back to be displayed; without any record of the run, the committed one."""
     return table if write(run, table) else committed(run, table.name)
