@@ -93,7 +93,7 @@ def html(table: "Table", links: dict[str, str] | None = None, caption: bool = Tr
     shown = printed.set_index(keys)
     shown.columns = _columns(_headings(shown))
     look = Styler(shown, uuid=table.name, cell_ids=False).format(str).format_index(str, axis=0)
-    colours = {word: f"color: {colour}" for word, colour in VERDICT_COLOURS.items()}
+    colours = {word: f"color: var(--rdpd-{word}, {colour})" for word, colour in VERDICT_COLOURS.items()}
     look = look.map(lambda text: colours.get(text, "")).hide(axis="index", names=True)
     stays = "position: sticky; left: 0; background: var(--jp-layout-color0, var(--pst-color-background, Canvas))"
     rule = "border-top: 1px solid #999"
