@@ -1,19 +1,24 @@
 """Figures of scores and of training, in one look; what a figure was made from is said where it is saved."""
 
+import itertools
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
+from torch import Tensor
 
-from . import manifest
+from . import losses, manifest
 from .data import SPECS
+from .data.windows import Windows
 from .errors import UserError
 from .files import replace_file
+from .knowledge import Knowledge
 from .paper import METHODS, METRICS
 from .records import SWEEP_METRICS, SWEEPS, names, read_scores, read_sweep, sweep_records
 from .run import Run
@@ -126,6 +131,60 @@ def curves(fitted: list[Fitted], title: str) -> Figure:
     lines = "thin: a seed, thick: their mean; " if seeds > 1 else ""
     figure.suptitle(f"{title}\n{lines}{'marks: the epochs' if seeds > 1 else 'mark: the epoch'} kept")
     return figure
+
+
+# ----------------------------------------------------------------------------------------------------- knowledge
+
+
+def soft_labels(run: Run, windows: Windows, knowledge: Knowledge) -> Drawn:
+    """What the teacher says of one training window of each of the first three classes, the hard label hatched."""
+    classes, truth = run.spec.classes, windows.label[knowledge.window]
+    picked = [np.flatnonzero(truth == c)[0] for c in np.unique(truth)[:3]]
+    size = (WIDTH, 0.2 * len(classes) + 1.1)
+    figure, axes = plt.subplots(1, len(picked), figsize=size, sharex=True, sharey=True, squeeze=False)
+    numbers = pd.DataFrame({"class": classes})
+    for axis, i in zip(axes[0], picked, strict=True):
+        title = f"truth: {classes[truth[i]]}"
+        axis.barh(classes, knowledge.soft_labels[i], color=COLOURS["kd"])[truth[i]].set_hatch("///")
+        axis.set(title=title, xlabel=f"soft label, T = {knowledge.temperature:g}")
+        numbers[title] = knowledge.soft_labels[i]
+    axis.invert_yaxis()
+    figure.suptitle(f"{run.note(with_view=False)}: what the teacher says of {len(picked)} training windows")
+    return Drawn(figure, [f"{run.dataset}/all/teacher"], numbers)
+
+
+def attention(run: Run, method: str, teacher: Tensor, student: dict[str, Tensor]) -> Drawn:
+    """The student's attention (n, M), by when it was taken, against its teacher's on the same windows, and L_att."""
+    flat = {when: log_a.exp().flatten() for when, log_a in student.items()}
+    pairs = pd.DataFrame({"teacher": teacher.flatten(), **flat})
+    figure, axes = plt.subplots(1, len(student), figsize=(WIDTH, 4.2), sharex=True, sharey=True, squeeze=False)
+    for axis, (when, log_a) in zip(axes[0], student.items(), strict=True):
+        axis.axline((0, 0), slope=1, color="black", linewidth=0.8)
+        for m, marker in zip(range(run.spec.segments), itertools.cycle("os^vDP")):
+            axis.plot(teacher[:, m], log_a[:, m].exp(), marker, markersize=3, alpha=0.7, label=f"segment {m + 1}")
+        loss = losses.attention_loss(log_a, teacher).mean()
+        axis.set(xlabel="the teacher's attention", title=f"{when}: mean $L_{{att}}$ = {loss:.3f} nats", aspect="equal")
+    reach = (0, min(1.0, 1.05 * pairs.max(axis=None)))
+    axes[0, 0].set(ylabel="the student's attention", xlim=reach, ylim=reach)
+    axis.legend(loc="upper left")
+    figure.suptitle(f"{run.note()}: {METHODS[method].title}, training windows")
+    return Drawn(figure, [f"{run.dataset}/all/teacher", f"{run.dataset}/{run.view}/{method}"], pairs)
+
+
+def combined_loss(run: Run) -> Drawn:
+    """L_hard and L_comb (w1 = w2 = 0.5) of a student that prefers the true class more and more; made from no data."""
+    spec, margin = run.spec, torch.linspace(-10, 30, 81)
+    logits, truth = margin[:, None] * torch.eye(len(spec.classes))[0], torch.zeros(len(margin), dtype=torch.long)
+    combined = losses.combined_loss(logits, torch.tensor([0.5, 0.5, 0.0]), truth, spec.temperature)
+    numbers = pd.DataFrame({"margin": margin, "hard": losses.hard_loss(logits, truth), "combined": combined})
+    figure, axis = plt.subplots(figsize=(7.6, 3.2))
+    axis.plot(margin, numbers["hard"], color=COLOURS["direct"], label="$L_{hard}$")
+    axis.plot(margin, combined, color=COLOURS["rdpd_r1"], label="$L_{comb}$, $w_{1} = w_{2} = 0.5$")
+    axis.axhline(combined[-1], color="black", linestyle=":", label="floor of $L_{comb}$")
+    axis.set(xlabel="logit of the true class above the others", ylabel="loss (nats)")
+    axis.set_title(f"{spec.title}: {len(spec.classes)} classes, T = {spec.temperature:g} (the loss alone, no data)")
+    axis.legend()
+    return Drawn(figure, [], numbers)
 
 
 # -------------------------------------------------------------------------------------------------------- scores

@@ -7,10 +7,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from made_up import make_knowledge, make_windows
 from made_up_records import (
     ABOVE,
     CROSSED,
     make_run,
+    of_wrist,
     real_run,
     simulated_run,
     write_noise_sweep,
@@ -72,10 +75,23 @@ def heatmap() -> plt.Figure:
     return figure
 
 
+def of_knowledge(folder) -> dict[str, figures.Drawn]:
+    """What the notebooks of the methods draw, of made-up attention and soft labels."""
+    run, windows = of_wrist(simulated_run(folder)), make_windows("pamap2", 60)
+    teacher, student = torch.rand(2, 30, 4).softmax(-1)
+    looks = {"before training": student.log(), "after training": teacher.log()}
+    return {
+        "soft labels": figures.soft_labels(run, windows, make_knowledge(windows, np.arange(40))),
+        "attention": figures.attention(run, "rdpd_r2", teacher, looks),
+        "combined loss": figures.combined_loss(run),
+    }
+
+
 def every_kind(folder) -> dict[str, plt.Figure]:
     """One figure of each kind, few seeds and many, one view and all."""
     made = {"curves of two": figures.curves(fitted(2), "a title"), "curves of ten": figures.curves(fitted(10), "t")}
     made |= {"presets of two": presets(2), "presets of ten": presets(10), "heat map": heatmap()}
+    made |= {kind: drawn.figure for kind, drawn in of_knowledge(folder / "knowledge").items()}
     for words, run in (("simulated", simulated_run(folder / "simulated")), ("real", real_run(folder / "real"))):
         for view in ("wrist", "chest", "ankle"):
             write_noise_sweep(run, view, ABOVE)
@@ -125,6 +141,34 @@ def test_no_text_lies_on_another_or_is_cut(tmp_path):
 def test_one_colour_and_one_marker_a_method():
     for looks in (figures.COLOURS, figures.MARKERS):
         assert list(looks) == list(METHODS) and len(set(looks.values())) == len(METHODS)
+
+
+# ---------------------------------------------------------------------------------------------------- knowledge
+
+
+def test_soft_labels_are_the_knowledges_with_the_true_class_named(tmp_path):
+    windows = make_windows("pamap2", 60)
+    knowledge = make_knowledge(windows, np.arange(40))
+    numbers = of_knowledge(tmp_path)["soft labels"].numbers.set_index("class")
+    assert 1 <= numbers.shape[1] <= 3 and list(numbers.index) == list(windows.spec.classes)
+    for title, labels in numbers.items():
+        (first, *_) = np.flatnonzero([windows.spec.classes[c] == title[7:] for c in windows.label[knowledge.window]])
+        np.testing.assert_array_equal(labels, knowledge.soft_labels[first])
+
+
+def test_attention_that_is_the_teachers_lies_on_the_diagonal_and_loses_nothing(tmp_path):
+    drawn = of_knowledge(tmp_path)["attention"]
+    np.testing.assert_allclose(drawn.numbers["after training"], drawn.numbers["teacher"], rtol=1e-5)
+    assert drawn.figure.axes[1].get_title() == "after training: mean $L_{att}$ = 0.000 nats"
+    assert drawn.records == ["pamap2/all/teacher", "pamap2/wrist/rdpd_r2"]
+
+
+def test_the_combined_loss_stays_above_its_floor_and_the_hard_one_does_not(tmp_path):
+    drawn = of_knowledge(tmp_path)["combined loss"]
+    assert drawn.numbers["combined"].min() == pytest.approx(1.62, abs=0.05) and drawn.numbers["hard"].min() < 1e-6
+    at_chance = drawn.numbers.set_index("margin").loc[0.0]
+    np.testing.assert_allclose(at_chance, np.log(12), rtol=1e-5)
+    assert drawn.records == [], "of the loss alone"
 
 
 # ------------------------------------------------------------------------------------------------------- curves
