@@ -17,6 +17,7 @@ nb_code_prompt_show = "Code"
 nb_code_prompt_hide = "Hide the code"
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
+highlight_language = "none"  # of what names no language
 
 html_theme = "furo"
 pygments_dark_style = "github-dark"

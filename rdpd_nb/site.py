@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -114,13 +113,8 @@ class Site:
 
         A link to a notebook leads to the one of the same view (or of the teacher) where that has been executed.
         """
-
-        def executed(notebook: str) -> Iterator[str]:
-            for name, other in self.jobs.items() if job else ():
-                at = ((each.parameters.get("dataset"), each.parameters.get("view")) for each in (job, other))
-                (dataset, view), (others, seen) = at
-                if other.notebook == notebook and dataset == others and seen in ("all", view):
-                    yield f"/runs/{name}.ipynb"
+        near = tuple(f"{job.parameters['dataset']}/{view}/" for view in ("all", job.parameters["view"])) if job else ()
+        executed = {other.notebook: name for name, other in self.jobs.items() if name.startswith(near)}
 
         def address(match: re.Match) -> str:
             path, heading = urldefrag(match[1])
@@ -128,8 +122,8 @@ class Site:
             file = (root() / folder / path).resolve()
             if file.name in (f"{TABLES}.ipynb", "README.md"):
                 return "/index.md"
-            if page := next(executed(file.stem), ""):
-                return page + at
+            if file.stem in executed:
+                return f"/runs/{executed[file.stem]}.ipynb{at}"
             if not file.is_file() or not file.is_relative_to(root()):
                 return match[1]
             place = file.relative_to(root()).as_posix()
@@ -137,6 +131,7 @@ class Site:
                 return f"/{place}{at}"
             return self.copy(file, f"downloads/{place}")
 
+        text = re.sub(r"!\[[^]]*\]", lambda alt: " ".join(alt[0].split()), text)  # a line's end would be lost in it
         return LINK.sub(address, text)
 
     # ------------------------------------------------------------------------------------------------ notebooks

@@ -46,7 +46,7 @@ def made_up_notebook(job: jobs.Job, shown: str, picture: bytes) -> nbformat.Note
     plot = new_output("display_data", {"image/png": base64.b64encode(picture).decode()})
     printed = new_output("stream", name="stdout", text=f"seeds={job.parameters['seeds']}, profile='tiny'")
     links = "[Before](06_rdpd_r2.ipynb#Training) and [all](10_tables_and_figures.ipynb); [more](../README.md); "
-    links += "[open](../docs/protocol.md#how-numbers-are-compared)"
+    links += "![The idea\nin short](../docs/idea.svg) [open](../docs/protocol.md#how-numbers-are-compared)"
     said = "Notebook [last](11_paper_and_released_code.ipynb) takes apart why."
     section = "The ledger" if job.notebook == "01_preprocessing" else "Scores of all methods"
     cells = [
@@ -246,6 +246,7 @@ def test_what_a_record_says_is_text(built, pages):
 def test_each_picture_opens_in_full_size_and_says_what_it_is(built, pages):
     declared = pages[built[0] / f"runs/{LEAD_I}.html"].select_one(".cell_output img")
     assert declared["alt"] == f"Declared: <b>{LEAD_I}</b>"
+    assert pages[built[0] / f"runs/{LEAD_I}.html"].select_one("article img[src$='.svg']")["alt"] == "The idea in short"
     for page, soup in pages.items():
         for image in soup.select("article img"):
             assert image.parent.name == "a" and image.parent["href"] == image["src"], page
