@@ -100,7 +100,7 @@ def html(table: "Table", links: dict[str, str] | None = None, caption: bool = Tr
     styles = [
         {"selector": "", "props": "border-collapse: collapse"},
         {"selector": "td, th", "props": "text-align: left; white-space: nowrap; padding: 0.15em 0.6em"},
-        {"selector": "tbody th", "props": "vertical-align: top; font-weight: normal"},
+        {"selector": "tbody > tr > *", "props": "vertical-align: top; font-weight: normal"},
         {"selector": f"tbody th.level{len(keys) - 1}", "props": stays},
         {"selector": "tbody tr:first-child > *", "props": rule},
     ]

@@ -575,7 +575,7 @@ SWITCH_WORDS = {
 def switches() -> Table:
     """Where the released code does otherwise than the text, in words, and the switch that says so."""
     rows = [(*words, f"{name}: {SWITCHES[name][1]}") for name, words in SWITCH_WORDS.items()]
-    numbers = pd.DataFrame(rows, columns=["What", "The text", "The released code", "as in `switches`"])
+    numbers = pd.DataFrame(rows, columns=["What", "The text", "The released code", "Switch"])
     title = "The text and the released code"
     return Table("switches", title, f"{title}.", numbers, numbers, [""] * len(rows), keys=1)
 
