@@ -241,9 +241,9 @@ def test_main_fetches_what_is_named(fetched, tmp_path):
 
 
 def test_main_refuses_an_unknown_name_before_anything_is_fetched(fetched, capsys):
-    assert download.main(["uci_har", "pamap"]) == 2
+    assert download.main(["uci_har", "pamap"]) == 1
     said = capsys.readouterr().err
-    assert fetched == [] and "unknown data set pamap;" in said and "pamap2, ptbdb, mimic3, uci_har" in said
+    assert fetched == [] and "no data set 'pamap';" in said and "pamap2, ptbdb, mimic3, uci_har" in said
 
 
 def test_main_says_in_one_line_what_failed(raw, monkeypatch, capsys):

@@ -20,7 +20,6 @@ TINY = '''
 import numpy as np
 
 from rdpd_nb.data import Recordings, Size, Source, Spec
-from rdpd_nb.data.windows import Ledger
 
 SPEC = Spec(
     name="tiny", title="Tiny", rate="10 Hz", channels=("saddle", "fork", "wrist"), units="g",
@@ -37,11 +36,8 @@ def files(folder):
 
 def read(folder, progress=print):
     tables = [np.loadtxt(path, delimiter=",", dtype=np.float32) for path in sorted(files(folder))]
-    stop = np.cumsum([len(table) for table in tables])
-    start = np.r_[0, stop[:-1]]
-    label = np.array([table[0, 3] for table in tables], int)
-    series = np.concatenate([table[:, :3] for table in tables])
-    return Recordings(series, start, stop, np.arange(len(tables)), label, Ledger(), {"subjects": len(tables)})
+    signals, labels = [table[:, :3] for table in tables], [int(table[0, 3]) for table in tables]
+    return Recordings.join(signals, range(len(tables)), labels)
 '''
 
 
@@ -83,7 +79,7 @@ def test_its_windows_come_out_of_its_raw_files(tiny, tmp_path):
     np.testing.assert_array_equal(poor.series, windows.series[:, [2]])
     assert poor.channels == ("wrist",) and poor.fingerprint == windows.fingerprint
     assert data.split(windows, 0).counts()["subjects"] == {"train": 10, "validation": 1, "test": 1}
-    assert windows.statistics == {"subjects": 12, "classes": 2, "attributes": 3}
+    assert windows.statistics == {"subjects": 12, "classes": 2, "attributes": 3, "total_length": 480}
 
 
 def test_it_is_read_once_and_again_when_its_own_file_has_changed(tiny, tmp_path):

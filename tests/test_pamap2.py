@@ -140,12 +140,15 @@ def swap(old, new):
 
 GOOD = rows([WALKING] * 20)
 BROKEN = {
-    "a truncated last line": (GOOD + [GOOD[0][:40]], "line 21: 18 columns where PAMAP2 has 54"),
-    "a column too many": (broken(GOOD, 6, swap(" 5 ", " 5 5 ")), "line 6: 55 columns where PAMAP2 has 54"),
-    "a column too few": (broken(GOOD, 6, swap(" 5 ", " ")), "line 6: 53 columns where PAMAP2 has 54"),
+    "a truncated last line": (GOOD + [GOOD[0][:40]], "line 21: 18 columns where 54 are expected"),
+    "a column too many": (broken(GOOD, 6, swap(" 5 ", " 5 5 ")), "line 6: 55 columns where 54 are expected"),
+    "a column too few": (broken(GOOD, 6, swap(" 5 ", " ")), "line 6: 53 columns where 54 are expected"),
     "a word for a number": (broken(GOOD, 6, swap(" 5 ", " five ")), "line 6, column 4: 'five' is not a number"),
-    "a word for an activity": (broken(GOOD, 9, swap(" 4 ", " walk ")), "line 9, column 2: 'walk' is not a number"),
-    "another kind of file": (["<html><body>404 Not Found</body></html>"], "line 1: 3 columns where PAMAP2 has 54"),
+    "a word for an activity": (
+        broken(GOOD, 9, swap(" 4 ", " walk ")),
+        "line 9, column 2: 'walk' is not a whole number",
+    ),
+    "another kind of file": (["<html><body>404 Not Found</body></html>"], "line 1: 3 columns where 54 are expected"),
 }
 
 

@@ -138,7 +138,7 @@ def edit_line(path, number, change):
 )
 def test_wrong_number_of_values_in_a_line(tmp_path, base, change, count):
     edit_line(signal(base), 3, change)
-    assert f"{signal(base)}, line 3: {count} numbers where 128 are expected" in refusal(tmp_path)
+    assert f"{signal(base)}, line 3: {count} columns where 128 are expected" in refusal(tmp_path)
 
 
 def test_a_line_cut_in_the_wrong_place(tmp_path, base):
@@ -147,7 +147,7 @@ def test_a_line_cut_in_the_wrong_place(tmp_path, base):
     lines = [line.split() for line in path.read_text().splitlines()]
     lines[2].insert(0, lines[1].pop())
     path.write_text("\n".join(map(" ".join, lines)) + "\n")
-    assert f"{path}, line 2: 127 numbers where 128 are expected" in refusal(tmp_path)
+    assert f"{path}, line 2: 127 columns where 128 are expected" in refusal(tmp_path)
 
 
 def test_truncated_file(tmp_path, base):
@@ -167,7 +167,7 @@ def test_subjects_and_labels_that_disagree(tmp_path, base):
     path = base / "train" / "subject_train.txt"
     path.write_text("1\n1\n3\n")
     message = refusal(tmp_path)
-    assert str(path) in message and "3 rows" in message and "y_train.txt has 4" in message
+    assert str(path) in message and "3 windows" in message and "y_train.txt has 4" in message
 
 
 @pytest.mark.parametrize("missing", ["signal", "labels"])

@@ -375,7 +375,7 @@ def make_recordings(dataset: str, **changes) -> Recordings:
 def through_the_cache(folder, dataset: str, recordings: Recordings, view: str = "all") -> Windows:
     """What `data.load` does between a reader and the windows."""
     folder.mkdir()
-    data.cache.write(folder, recordings, SPECS[dataset])
+    data.cache.write(folder, Windows.from_recordings(SPECS[dataset], recordings, "simulated"))
     return data.cache.read(folder, SPECS[dataset], view, "simulated")
 
 
@@ -477,6 +477,19 @@ def test_recordings_of_other_channels_or_classes_than_the_specs_are_refused_and_
     with pytest.raises(UserError, match=r"MIMIC-III: labels run from 1 to 8, .* \(labels start at 1\? subtract 1\)"):
         through_the_cache(tmp_path / "labels", "mimic3", make_recordings("mimic3", label=np.array([1, 2, 3, 4, 5, 8])))
     assert list(tmp_path.rglob("*.*")) == []
+
+
+def test_recordings_joined_out_of_signals_follow_one_another_and_count_themselves():
+    signals = [np.full((rows, 6), rows, np.float32) for rows in (50, 97, 20)]
+    recordings = Recordings.join(signals, [3, 1, 1], [0, 2, 5], part=np.array(["train", "test", "test"]))
+    assert (recordings.start.tolist(), recordings.stop.tolist()) == ([0, 50, 147], [50, 147, 167])
+    np.testing.assert_array_equal(recordings.series[:, 0], np.repeat([50, 97, 20], [50, 97, 20]))
+    windows = Windows.from_recordings(SPECS["mimic3"], recordings)
+    assert windows.start.tolist() == [0, 50, 98] and windows.label.tolist() == [0, 2, 2]
+    assert windows.recording_part.tolist() == ["train", "test", "test"]
+    assert windows.statistics == {"subjects": 2, "classes": 2, "attributes": 6, "total_length": 167}
+    told = {"windows": 3, "subjects": 2, "classes": 2}
+    assert windows.ledger == [{"step": "windows of 48 samples at 1 per hour", **told, "Table 1": ""}]
 
 
 # -------------------------------------------------------------------------------------------------- from arrays

@@ -17,30 +17,11 @@ from .. import stamps
 from ..errors import UserError
 from ..files import replace_folder, root
 from . import cache, mimic3, pamap2, ptbdb, uci_har
-from .spec import Size, Source, Spec
-from .windows import Recordings, Split, Windows, cut, fingerprint, split, standardise, standardiser
-
-__all__ = [
-    "DATASETS",
-    "SPECS",
-    "Recordings",
-    "Size",
-    "Source",
-    "Spec",
-    "Split",
-    "Windows",
-    "cut",
-    "load",
-    "locate",
-    "raw_files",
-    "split",
-    "standardise",
-    "standardiser",
-]
+from .spec import Size, Source, Spec  # noqa: F401  these and the next are what others take from here
+from .windows import Recordings, Split, Windows, cut, fingerprint, split, standardise, standardiser  # noqa: F401
 
 DATASETS = {module.SPEC.name: module for module in (pamap2, ptbdb, mimic3, uci_har)}
 SPECS = {name: module.SPEC for name, module in DATASETS.items()}
-READERS = DATASETS  # old name, goes in phase 2
 
 
 def find(dataset: str) -> ModuleType:
@@ -97,19 +78,6 @@ def raw_stamp(dataset: str, folder: Path) -> str:
     return stamps.raw(folder, raw_files(dataset, folder))
 
 
-def code_stamp(*patterns: str) -> str:  # old name, goes in phase 2: stamps.code
-    package = Path(__file__).parents[1]
-    paths = sorted({path for pattern in patterns for path in package.glob(pattern) if path.is_file()})
-    return fingerprint(*(path.read_text() for path in paths))
-
-
-def _code(module: ModuleType) -> list[str]:
-    """Says whether a data set would be read in the same way."""
-    if module.__name__.startswith(f"{__name__}."):
-        return [stamps.code(module.__name__, f"{__name__}.cache")]
-    return [stamps.code(f"{__name__}.cache"), Path(module.__file__).read_text()]  # registered from outside
-
-
 def load(
     dataset: str,
     view: str = "all",
@@ -126,20 +94,16 @@ def load(
     module.SPEC.require_view(view)
     folder = locate(dataset, source, raw, scale, progress)
     files = raw_files(dataset, folder)
-    stamp = fingerprint(stamps.raw(folder, files), *_code(module))
+    if module.__name__.startswith(f"{__name__}."):
+        code = stamps.code(module.__name__, f"{__name__}.cache")
+    else:  # registered from outside
+        code = stamps.code(f"{__name__}.cache") + Path(module.__file__).read_text()
+    stamp = fingerprint(stamps.raw(folder, files), code)
     cached = data_folder() / "cache" / f"{dataset}-{source}-{stamp}"
     if not (cached / "meta.json").exists():
         progress(f"reading {len(files)} raw files of {module.SPEC.title} ({source}) ...")
         shutil.rmtree(cached, ignore_errors=True)  # without meta.json it is not whole
-        recordings = module.read(folder, progress)
+        windows = Windows.from_recordings(module.SPEC, module.read(folder, progress), source)
         with replace_folder(cached) as new:
-            cache.write(new, recordings, module.SPEC)
+            cache.write(new, windows)
     return cache.read(cached, module.SPEC, view, source)
-
-
-def __getattr__(name: str) -> ModuleType:  # old name, goes in phase 2
-    if name != "simulate":
-        raise AttributeError(name)
-    from .. import simulate
-
-    return simulate

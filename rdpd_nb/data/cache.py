@@ -5,49 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError
 from .spec import Spec
-from .windows import Recordings, Windows, cut, fingerprint
+from .windows import Windows
+
+INDEX = ("start", "label", "recording", "recording_rows", "recording_subject", "recording_part")
+META = ("fingerprint", "ledger", "statistics", "subjects_are_blocks")
 
 
-def write(folder: Path, recordings: Recordings, spec: Spec) -> None:
-    """Cut the recordings into windows and write both into the empty `folder`; meta.json last.
-
-    Raises UserError where channels or labels are not the spec's, or no recording is as long as a window.
-    """
-    r = recordings
-    r.check(spec)
-    start, recording = cut(r.start, r.stop, spec.length, spec.hop)
-    label = r.label[recording]
-    if not len(start):
-        raise UserError(
-            f"{spec.title}: no recording is as long as one window ({spec.length} samples at {spec.rate}); "
-            f"{len(r.start)} recordings were read."
-        )
-    r.ledger.add(
-        f"windows of {spec.length} samples at {spec.rate}",
-        windows=len(start),
-        **{"blocks" if r.subjects_are_blocks else "subjects": len(np.unique(r.subject[recording]))},
-        classes=len(np.unique(label)),
-    )
-    mark = fingerprint(spec.name, *spec.channels, r.series, r.start, r.stop, start, label, r.subject[recording])
-    np.save(folder / "series.npy", np.ascontiguousarray(r.series.T), allow_pickle=False)
-    np.savez(
-        folder / "index.npz",
-        start=start,
-        label=label,
-        recording=recording,
-        recording_rows=np.stack([r.start, r.stop], 1),
-        recording_subject=r.subject,
-        recording_part=np.full(len(r.start), "", "U5") if r.part is None else r.part.astype("U5"),
-    )
-    meta = {
-        "fingerprint": mark,
-        "ledger": r.ledger.rows,
-        "statistics": r.statistics | {"classes": len(np.unique(label)), "attributes": len(spec.channels)},
-        "subjects_are_blocks": r.subjects_are_blocks,
-    }
-    (folder / "meta.json").write_text(json.dumps(meta))
+def write(folder: Path, windows: Windows) -> None:
+    """Write windows of all channels into the empty `folder`; meta.json last."""
+    np.save(folder / "series.npy", np.ascontiguousarray(windows.series.T), allow_pickle=False)
+    np.savez(folder / "index.npz", **{name: getattr(windows, name) for name in INDEX})
+    (folder / "meta.json").write_text(json.dumps({name: getattr(windows, name) for name in META}))
 
 
 def read(folder: Path, spec: Spec, view: str, source: str) -> Windows:

@@ -37,10 +37,10 @@ def fetch(dataset: str, raw: Path, archive: str = "") -> Path:
         with replace_folder(folder) as new:
             _unpack(zip_path, new)
             inside = sorted(new.rglob(source.strip)) if source.strip else []
-            inner = next((path for path in inside if path.is_dir()), None)
+            inner = next((path for path in inside if path.is_dir()), new)
             if hasattr(module, "check_download"):
-                module.check_download(inner or new)
-            if inner:
+                module.check_download(inner)
+            if inner != new:
                 for path in list(inner.iterdir()):
                     path.rename(new / path.name)
                 inner.rmdir()
@@ -81,22 +81,13 @@ def _unpack(zip_path: Path, folder: Path) -> None:
 
 def main(names: list[str]) -> int:
     """Fetch the named data sets, by default all that may be fetched, into the raw root."""
-    unknown = [name for name in names if name not in DATASETS]
-    if unknown:
-        print(f"unknown data set {', '.join(unknown)}; known are {', '.join(DATASETS)}", file=sys.stderr)
-        return 2
+    names = names or [name for name, module in DATASETS.items() if module.SOURCE.archive]
     try:
-        for dataset in names or [name for name, module in DATASETS.items() if module.SOURCE.archive]:
-            fetch(dataset, raw_root())
+        for name in names:  # a mistyped one is named before anything is fetched
+            find(name)
+        for name in names:
+            fetch(name, raw_root())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def __getattr__(name: str) -> object:  # old names, go in phase 2
-    from . import uci_har
-
-    if name == "UCI_HAR_WINDOWS":
-        return uci_har.WINDOWS
-    raise AttributeError(name)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import UserError, require_folder
+from ..errors import UserError
 from ..paper import published
+from .checks import require_folder
 from .spec import Size, Source, Spec
 from .windows import Ledger, Recordings
 
@@ -20,22 +21,23 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
+DIAGNOSES = {  # first digits of the ICD-9 code, name
+    "410": "acute myocardial infarction",
+    "414": "chronic ischaemic heart disease",
+    "428": "heart failure",
+    "431": "intracerebral haemorrhage",
+    "996": "specified procedure complications",
+    "518": "lung disease",
+    "424": "endocardium disease",
+    "038": "septicaemia",
+}
 SPEC = Spec(
     name="mimic3",
     title="MIMIC-III",
     rate="1 per hour",
     channels=("heart_rate", "respiratory_rate", "bp_mean", "bp_systolic", "bp_diastolic", "spo2"),
     units="bpm, 1/min, mmHg, %",
-    classes=(
-        "acute myocardial infarction",
-        "chronic ischaemic heart disease",
-        "heart failure",
-        "intracerebral haemorrhage",
-        "specified procedure complications",
-        "lung disease",
-        "endocardium disease",
-        "septicaemia",
-    ),
+    classes=tuple(DIAGNOSES.values()),
     views={"all": tuple(range(6)), "bp": (3, 4), "hr": (0,), "rr": (1,)},
     view_titles={"all": "All", "bp": "BP", "hr": "HR", "rr": "RR"},
     length=48,
@@ -58,12 +60,11 @@ SOURCE = Source(
 )
 
 HOURS = SPEC.length
-ICD9 = ("410", "414", "428", "431", "996", "518", "424", "038")  # first digits, in the order of the spec's classes
-TABLES = {  # the columns the reader needs
-    "PATIENTS": ("SUBJECT_ID",),
-    "ICUSTAYS": ("SUBJECT_ID", "HADM_ID", "ICUSTAY_ID", "INTIME"),
-    "DIAGNOSES_ICD": ("HADM_ID", "SEQ_NUM", "ICD9_CODE"),
-    "CHARTEVENTS": ("ICUSTAY_ID", "ITEMID", "CHARTTIME", "VALUENUM", "ERROR"),
+TABLES = {  # the columns the reader needs, and the type of those that must not hold anything else
+    "PATIENTS": {"SUBJECT_ID": ""},
+    "ICUSTAYS": {"SUBJECT_ID": "BIGINT", "HADM_ID": "", "ICUSTAY_ID": "BIGINT", "INTIME": "TIMESTAMP"},
+    "DIAGNOSES_ICD": {"HADM_ID": "", "SEQ_NUM": "INTEGER", "ICD9_CODE": ""},
+    "CHARTEVENTS": {"ICUSTAY_ID": "", "ITEMID": "", "CHARTTIME": "", "VALUENUM": "", "ERROR": ""},
 }
 
 
@@ -85,65 +86,42 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     import duckdb
     import pandas as pd
 
-    statistics = published()["table1"]["mimic3"]
-    files(folder)
-    ledger = Ledger()
+    files(folder)  # one that is missing is named before anything is read
+    table1, ledger = published()["table1"]["mimic3"], Ledger()
     with duckdb.connect() as db:
-        for table, columns in TABLES.items():
-            _open(db, table_path(folder, table), table, columns)
-        _check_types(db, folder)
+        for table in TABLES:
+            _open(db, folder, table)
         stays = _first_stays(db, ledger)
         progress(f"  {len(stays):,} first ICU stays with one of the eight diagnoses; reading CHARTEVENTS ...")
         hourly = _hourly_means(db, folder, stays, ledger)
     stays = stays[stays.icustay_id.isin(hourly.icustay_id)].reset_index(drop=True)
     if stays.empty:
         raise UserError(f"{folder}: no subject has both one of the eight diagnoses and a charted vital sign.")
-    ledger.add(
-        "subjects with at least one charted value", subjects=len(stays), table1=f"{statistics['subjects']:,} subjects"
-    )
+    count, said = len(stays), f"{table1['subjects']:,} subjects"
+    ledger.add("subjects with at least one charted value", subjects=count, table1=said)
 
-    row_of = pd.Series(stays.index, stays.icustay_id)
-    series = np.full((len(stays), HOURS, len(SPEC.channels)), np.nan, np.float32)
-    channel = hourly.channel.map({name: i for i, name in enumerate(SPEC.channels)})
-    series[row_of[hourly.icustay_id].to_numpy(), hourly.hour.to_numpy(), channel.to_numpy()] = hourly["mean"]
+    stay = pd.Index(stays.icustay_id).get_indexer(hourly.icustay_id)
+    channel = pd.Index(SPEC.channels).get_indexer(hourly.channel)
+    series = np.full((count, HOURS, len(SPEC.channels)), np.nan, np.float32)
+    series[stay, hourly.hour.to_numpy(), channel] = hourly["mean"]
     measured = int(np.isfinite(series).sum())
-    series = _forward_fill(series)
-    ledger.add(
-        "hourly rows", rows=len(stays) * HOURS, subjects=len(stays), table1=f"{statistics['total_length']:,} rows"
-    )
+    rows = pd.DataFrame(series.reshape(-1, len(SPEC.channels)))
+    series = rows.groupby(rows.index // HOURS).ffill().to_numpy().reshape(series.shape)  # within each stay
+    ledger.add("hourly rows", rows=count * HOURS, subjects=count, table1=f"{table1['total_length']:,} rows")
     ledger.add("hourly values measured", values=measured)
     ledger.add("hourly values carried forward", values=np.isfinite(series).sum() - measured)
     ledger.add("hourly values left to the training mean", values=np.isnan(series).sum())
-    start = np.arange(len(stays)) * HOURS
-    return Recordings(
-        series=series.reshape(-1, len(SPEC.channels)),
-        start=start,
-        stop=start + HOURS,
-        subject=stays.subject_id.to_numpy(),
-        label=stays.label.to_numpy(),
-        ledger=ledger,
-        statistics={"subjects": len(stays), "total_length": len(stays) * HOURS},
-    )
+    return Recordings.join(series, stays.subject_id.to_numpy(), stays.label.to_numpy(), ledger=ledger)
 
 
-def _check_types(db: "duckdb.DuckDBPyConnection", folder: Path) -> None:
-    """Refuse a table whose keys or times are not what they should be; a reading that is no number is just missing."""
-    for table, column, kind in (
-        ("ICUSTAYS", "SUBJECT_ID", "BIGINT"),
-        ("ICUSTAYS", "ICUSTAY_ID", "BIGINT"),
-        ("ICUSTAYS", "INTIME", "TIMESTAMP"),
-        ("DIAGNOSES_ICD", "SEQ_NUM", "INTEGER"),
-    ):
-        is_bad = f"{column} IS NOT NULL AND TRY_CAST({column} AS {kind}) IS NULL"
-        bad = db.execute(f"SELECT {column} FROM {table} WHERE {is_bad} LIMIT 1").fetchone()
-        if bad:
-            raise UserError(f"{table_path(folder, table)}: '{bad[0]}' in column {column}; download it again.")
+def _open(db: "duckdb.DuckDBPyConnection", folder: Path, table: str) -> None:
+    """Make a table's file a view of the same name, every column as text: it is cast where it is used.
 
-
-def _open(db: "duckdb.DuckDBPyConnection", path: Path, table: str, needed: tuple[str, ...]) -> None:
-    """Make `path` a view named `table`, every column as text: types are cast, and failures counted, where used."""
+    A key or time that is none is refused; a reading that is no number is just missing.
+    """
     import duckdb
 
+    path, needed = table_path(folder, table), TABLES[table]
     quoted = str(path).replace("'", "''")
     try:
         # The dialect is stated: DuckDB would guess it from the first rows, where CHARTEVENTS has no quoted text.
@@ -152,17 +130,19 @@ def _open(db: "duckdb.DuckDBPyConnection", path: Path, table: str, needed: tuple
             f"read_csv('{quoted}', header=true, all_varchar=true, delim=',', quote='\"', escape='\"')"
         )
         there = [row[0].upper() for row in db.execute(f"DESCRIBE {table}").fetchall()]
+        if missing := [column for column in needed if column not in there]:
+            raise UserError(f"{path}: no column {', '.join(missing)}; the columns are {', '.join(there)}.")
+        for column, kind in needed.items():
+            is_bad = f"{column} IS NOT NULL AND TRY_CAST({column} AS {kind}) IS NULL"
+            if kind and (bad := db.execute(f"SELECT {column} FROM {table} WHERE {is_bad} LIMIT 1").fetchone()):
+                raise UserError(f"{path}: '{bad[0]}' in column {column}; download it again.")
     except duckdb.Error as error:
         raise UserError(f"{path}: not readable as CSV ({_brief(error)}); download it again.") from None
-    missing = [column for column in needed if column not in there]
-    if missing:
-        raise UserError(f"{path}: no column {', '.join(missing)}; the columns are {', '.join(there)}.")
 
 
 def _first_stays(db: "duckdb.DuckDBPyConnection", ledger: Ledger) -> "pd.DataFrame":
     """subject_id, icustay_id, intime and label of each subject's first ICU stay, of the eight diagnoses only."""
-    patients = db.execute("SELECT count(DISTINCT SUBJECT_ID) FROM PATIENTS").fetchone()[0]
-    ledger.add("patients", subjects=patients)
+    ledger.add("patients", subjects=db.execute("SELECT count(DISTINCT SUBJECT_ID) FROM PATIENTS").fetchone()[0])
     first = db.execute("""
         SELECT subject_id, icustay_id, intime, icd9 FROM (
             SELECT CAST(s.SUBJECT_ID AS BIGINT) AS subject_id, CAST(s.ICUSTAY_ID AS BIGINT) AS icustay_id,
@@ -174,11 +154,11 @@ def _first_stays(db: "duckdb.DuckDBPyConnection", ledger: Ledger) -> "pd.DataFra
             WHERE s.INTIME IS NOT NULL)
         WHERE n = 1 ORDER BY subject_id""").df()
     ledger.add("patients with an ICU stay (the first is used)", subjects=len(first))
-    label = first.icd9.fillna("").str[:3].map({code: i for i, code in enumerate(ICD9)})
+    label = first.icd9.fillna("").str[:3].map({code: i for i, code in enumerate(DIAGNOSES)})
     stays = first[label.notna()].assign(label=label.dropna().astype(np.int64)).drop(columns="icd9")
     ledger.add("other primary diagnoses removed", subjects=len(stays) - len(first))
-    for i, name in enumerate(SPEC.classes):
-        ledger.add(f"- {name} (ICD-9 {ICD9[i]})", subjects=(stays.label == i).sum())
+    for i, (code, name) in enumerate(DIAGNOSES.items()):
+        ledger.add(f"- {name} (ICD-9 {code})", subjects=(stays.label == i).sum())
     return stays.reset_index(drop=True)
 
 
@@ -193,19 +173,18 @@ def _hourly_means(
         items = pd.read_csv(items_path)
     db.register("stays", stays)
     db.register("items", items)
+    value, time = "TRY_CAST(c.VALUENUM AS DOUBLE)", "TRY_CAST(c.CHARTTIME AS TIMESTAMP)"
+    plausible = f"c.ERROR IS DISTINCT FROM '1' AND {value} > items.low AND {value} < items.high"
     try:
         db.execute(f"""
             CREATE TEMP TABLE charted AS
-            SELECT stays.icustay_id, items.channel,
-                   date_diff('second', stays.intime, TRY_CAST(c.CHARTTIME AS TIMESTAMP)) // 3600 AS hour,
+            SELECT stays.icustay_id, items.channel, date_diff('second', stays.intime, {time}) // 3600 AS hour,
                    count(*) AS charted, count(*) FILTER (WHERE c.ERROR = '1') AS erroneous,
-                   count(*) FILTER (WHERE {_PLAUSIBLE}) AS kept,
-                   avg(TRY_CAST(c.VALUENUM AS DOUBLE)) FILTER (WHERE {_PLAUSIBLE}) AS mean
+                   count(*) FILTER (WHERE {plausible}) AS kept, avg({value}) FILTER (WHERE {plausible}) AS mean
             FROM CHARTEVENTS c
             JOIN items ON TRY_CAST(c.ITEMID AS BIGINT) = items.itemid
             JOIN stays ON TRY_CAST(c.ICUSTAY_ID AS BIGINT) = stays.icustay_id
-            WHERE TRY_CAST(c.CHARTTIME AS TIMESTAMP) >= stays.intime
-              AND TRY_CAST(c.CHARTTIME AS TIMESTAMP) < stays.intime + INTERVAL {HOURS} HOUR
+            WHERE {time} >= stays.intime AND {time} < stays.intime + INTERVAL {HOURS} HOUR
             GROUP BY ALL""")
     except duckdb.Error as error:
         raise UserError(f"{table_path(folder, 'CHARTEVENTS')}: {_brief(error)}; download it again.") from None
@@ -216,18 +195,6 @@ def _hourly_means(
     # Summation order is not fixed in a parallel query: rounding to float32's own digits makes reruns identical.
     hourly = db.execute("SELECT * FROM charted WHERE kept > 0 ORDER BY icustay_id, hour, channel").df()
     return hourly.assign(mean=hourly["mean"].round(4))
-
-
-_PLAUSIBLE = """c.ERROR IS DISTINCT FROM '1' AND TRY_CAST(c.VALUENUM AS DOUBLE) > items.low
-                AND TRY_CAST(c.VALUENUM AS DOUBLE) < items.high"""
-
-
-def _forward_fill(series: np.ndarray) -> np.ndarray:
-    """Carry the last measured hour on, within each stay (stays, hours, channels)."""
-    hour = np.where(np.isfinite(series), np.arange(series.shape[1])[:, None], -1)
-    last = np.maximum.accumulate(hour, axis=1)  # -1 until something was measured: row -1 is then still missing
-    filled = np.take_along_axis(series, np.maximum(last, 0), axis=1)
-    return np.where(last < 0, np.float32(np.nan), filled)
 
 
 def _brief(error: Exception) -> str:

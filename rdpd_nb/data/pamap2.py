@@ -1,25 +1,40 @@
 """PAMAP2 protocol files (UCI 231): nine text files of 54 columns at 100 Hz -> bouts of 52 channels at 50 Hz."""
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import UserError, require_folder
+from ..errors import UserError
 from ..paper import published
-from .spec import Size, Source, Spec, check_sums
+from .checks import check_sums, first_bad_line, require_folder
+from .spec import Size, Source, Spec
 from .windows import Ledger, Recordings
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+ACTIVITIES = {  # of the protocol: id in the files, name
+    1: "lying",
+    2: "sitting",
+    3: "standing",
+    4: "walking",
+    5: "running",
+    6: "cycling",
+    7: "Nordic walking",
+    12: "ascending stairs",
+    13: "descending stairs",
+    16: "vacuum cleaning",
+    17: "ironing",
+    24: "rope jumping",
+}
+IDS = tuple(ACTIVITIES)
+TRANSIENT = 0  # id of what is between the activities
 IMU_CHANNELS = (
     "temperature",
-    *(f"acc16_{axis}" for axis in "xyz"),
-    *(f"acc6_{axis}" for axis in "xyz"),
-    *(f"gyro_{axis}" for axis in "xyz"),
-    *(f"mag_{axis}" for axis in "xyz"),
+    *(f"{sensor}_{axis}" for sensor in ("acc16", "acc6", "gyro", "mag") for axis in "xyz"),
     *(f"orientation_{i}" for i in range(4)),
 )
 SPEC = Spec(
@@ -28,20 +43,7 @@ SPEC = Spec(
     rate="50 Hz",
     channels=("heart_rate", *(f"{s}_{c}" for s in ("hand", "chest", "ankle") for c in IMU_CHANNELS)),
     units="raw units",
-    classes=(
-        "lying",
-        "sitting",
-        "standing",
-        "walking",
-        "running",
-        "cycling",
-        "Nordic walking",
-        "ascending stairs",
-        "descending stairs",
-        "vacuum cleaning",
-        "ironing",
-        "rope jumping",
-    ),
+    classes=tuple(ACTIVITIES.values()),
     views={
         "all": tuple(range(52)),
         "wrist": tuple(range(1, 18)),
@@ -84,8 +86,6 @@ SHA256 = {
 }
 
 COLUMNS = 54  # time [s], activity id, heart rate, 3 IMUs of 17 columns
-ACTIVITY_IDS = (1, 2, 3, 4, 5, 6, 7, 12, 13, 16, 17, 24)  # in the order of the spec's classes
-TRANSIENT = 0
 SUBJECTS = range(101, 110)
 LONGEST_STEP = 0.5  # s; a longer step between two rows ends a bout
 DECIMATE = 2  # 100 Hz -> 50 Hz
@@ -108,45 +108,35 @@ def files(folder: Path) -> list[Path]:
 
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """All bouts of the twelve protocol activities, one after another; transient rows are dropped."""
-    statistics = published()["table1"]["pamap2"]
-    ledger = Ledger()
-    bouts, subjects = [], []
-    counts = {"rows": 0, "transient": 0, "other": 0}
-    paths = sorted(files(folder))
-    for path in paths:
-        bouts_of_file, counted = read_subject(path)
-        bouts += bouts_of_file
-        subjects += [int(path.stem.removeprefix("subject"))] * len(bouts_of_file)
-        counts = {name: n + counted[name] for name, n in counts.items()}
-        progress(f"  {path.name}: {counted['rows']:,} rows, {len(bouts_of_file)} bouts")
-    if not bouts:
+    paths = {int(path.stem.removeprefix("subject")): path for path in sorted(files(folder))}
+    signals, subjects, labels, counts = [], [], [], Counter()
+    for subject, path in paths.items():
+        bouts, counts_of_file = read_subject(path)
+        signals += [signal for signal, _ in bouts]
+        labels += [label for _, label in bouts]
+        subjects += [subject] * len(bouts)
+        counts.update(counts_of_file)
+        progress(f"  {path.name}: {counts_of_file['rows']:,} rows, {len(bouts)} bouts")
+    if not signals:
         raise UserError(f"{folder}: none of the {len(paths)} files holds a row of a protocol activity.")
-    missing = sorted(set(SUBJECTS) - {int(path.stem.removeprefix("subject")) for path in paths})
-    labelled = counts["rows"] - counts["transient"] - counts["other"]
-    length = np.array([len(signal) for signal, _ in bouts])
+    table1, ledger = published()["table1"]["pamap2"], Ledger()
     ledger.add(
         "rows read at 100 Hz",
         rows=counts["rows"],
         subjects=len(paths),
-        table1=f"{statistics['subjects']} subjects, {statistics['total_length']:,} rows",
+        table1=f"{table1['subjects']} subjects, {table1['total_length']:,} rows",
     )
-    if missing:
-        progress(f"  no file of subject {', '.join(map(str, missing))}: PAMAP2 has nine subjects")
-        ledger.add(f"files of subjects {', '.join(map(str, missing))} are not there", subjects=-len(missing))
+    if missing := sorted(set(SUBJECTS) - set(paths)):
+        who = ", ".join(map(str, missing))
+        progress(f"  no file of subject {who}: PAMAP2 has nine subjects")
+        ledger.add(f"files of subjects {who} are not there", subjects=-len(missing))
     ledger.add("transient rows (activity 0) removed", rows=-counts["transient"])
     ledger.add("rows of activities outside the protocol's twelve removed", rows=-counts["other"])
-    ledger.add("rows of the twelve activities", rows=labelled, records=len(bouts), subjects=len(set(subjects)))
-    ledger.add("averaged in pairs to 50 Hz", rows=length.sum(), records=len(bouts))
-    stop = length.cumsum()
-    return Recordings(
-        series=np.concatenate([signal for signal, _ in bouts]),
-        start=stop - length,
-        stop=stop,
-        subject=np.array(subjects),
-        label=np.array([label for _, label in bouts]),
-        ledger=ledger,
-        statistics={"subjects": len(paths), "total_length": counts["rows"]},
-    )
+    kept = counts["rows"] - counts["transient"] - counts["other"]
+    ledger.add("rows of the twelve activities", rows=kept, records=len(signals), subjects=len(set(subjects)))
+    ledger.add("averaged in pairs to 50 Hz", rows=sum(map(len, signals)), records=len(signals))
+    statistics = {"subjects": len(paths), "total_length": counts["rows"]}
+    return Recordings.join(signals, subjects, labels, ledger=ledger, statistics=statistics)
 
 
 def read_subject(path: Path) -> tuple[list[tuple[np.ndarray, int]], dict[str, int]]:
@@ -154,24 +144,20 @@ def read_subject(path: Path) -> tuple[list[tuple[np.ndarray, int]], dict[str, in
     import pandas as pd
 
     table = _parse(path)
-    time = table[0].to_numpy()
-    activity = table[1].to_numpy()
+    time, activity = table[0].to_numpy(), table[1].to_numpy()
     signal = np.column_stack([column.to_numpy() for column in table.columns[2:]])  # (rows, 52)
     # Heart rate comes at 9 Hz and IMUs lose packets: carry the last measured value on.
     signal = pd.DataFrame(signal).ffill().to_numpy()
 
-    edge = (np.diff(activity) != 0) | (np.abs(np.diff(time)) > LONGEST_STEP)
-    starts = np.r_[0, np.flatnonzero(edge) + 1]
-    stops = np.r_[starts[1:], len(activity)]
+    edges = np.flatnonzero((np.diff(activity) != 0) | (np.abs(np.diff(time)) > LONGEST_STEP)) + 1
     bouts = []
-    for start, stop in zip(starts, stops, strict=True):
+    for start, stop in zip([0, *edges], [*edges, len(activity)], strict=True):
         pairs = (stop - start) // DECIMATE
-        if activity[start] in ACTIVITY_IDS and pairs:
+        if activity[start] in IDS and pairs:
             bout = signal[start : start + pairs * DECIMATE].reshape(pairs, DECIMATE, -1).mean(1, dtype=np.float32)
-            bouts.append((bout, ACTIVITY_IDS.index(activity[start])))
-    transient = int((activity == TRANSIENT).sum())
-    other = int((~np.isin(activity, (TRANSIENT, *ACTIVITY_IDS))).sum())
-    return bouts, {"rows": len(activity), "transient": transient, "other": other}
+            bouts.append((bout, IDS.index(activity[start])))
+    left_out = {"transient": activity == TRANSIENT, "other": ~np.isin(activity, (TRANSIENT, *IDS))}
+    return bouts, {"rows": len(activity)} | {name: int(rows.sum()) for name, rows in left_out.items()}
 
 
 def _parse(path: Path) -> "pa.Table":
@@ -187,28 +173,8 @@ def _parse(path: Path) -> "pa.Table":
             parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
             convert_options=csv.ConvertOptions(column_types=types, null_values=["NaN", "nan"]),
         )
-    except pa.ArrowInvalid as error:
-        with path.open("rb") as file:
-            raise UserError(_first_bad_line(path, file) or f"{path}: {error}") from None
+    except pa.ArrowInvalid as error:  # from many threads at once, it does not say which line it was
+        raise UserError(first_bad_line(path, " ", COLUMNS, whole=(1,)) or f"{path}: {error}") from None
     if table.num_rows == 0 or table[0].null_count or table[1].null_count:
         raise UserError(f"{path}: a row without time or activity id; download the file again.")
     return table
-
-
-def _first_bad_line(path: Path, lines: Iterable[bytes]) -> str | None:
-    """What is wrong in the first line that is not 54 numbers; the parallel parser does not say where it was."""
-    for number, line in enumerate(lines, 1):
-        values = line.strip(b"\r\n").split(b" ")
-        if values == [b""]:  # the parser skips an empty line
-            continue
-        if len(values) != COLUMNS:
-            return (
-                f"{path}, line {number}: {len(values)} columns where PAMAP2 has {COLUMNS}; "
-                "the file is truncated or of another kind: download it again."
-            )
-        for column, value in enumerate(values, 1):
-            try:
-                (int if column == 2 else float)(value)
-            except ValueError:
-                return f"{path}, line {number}, column {column}: '{value.decode(errors='replace')}' is not a number."
-    return None

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import UserError, require_folder
+from ..errors import UserError
 from ..paper import published
-from .spec import Size, Source, Spec, check_sums
+from .checks import check_sums, require_folder
+from .spec import Size, Source, Spec
 from .windows import Ledger, Recordings
 
 if TYPE_CHECKING:
@@ -57,14 +58,7 @@ SOURCE = Source(
 
 RATE = 200  # Hz, of the windows
 STANDARD_LEADS = LEADS[:12]  # in .dat; the three Frank leads are in .xyz
-GROUPS = (  # start of 'Reason for admission', in the order of the spec's classes
-    ("myocardial infarction",),
-    ("healthy control",),
-    ("cardiomyopathy", "heart failure"),
-    ("bundle branch block",),
-    ("dysrhythmia",),
-    ("hypertrophy",),
-)
+GROUPS = tuple(tuple(name.split(" or ")) for name in SPEC.classes)  # how a class's 'Reason for admission' may begin
 
 
 def check_download(folder: Path) -> None:
@@ -89,27 +83,25 @@ def files(folder: Path) -> list[Path]:
 
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """All records of the six groups at 200 Hz, one after another."""
-    table1 = published()["table1"]["ptbdb"]
     paths = sorted(path for path in files(folder) if path.suffix == ".hea")
     headers = [_header(path) for path in paths]
-    diagnoses = [diagnosis(path, header) for path, header in zip(paths, headers, strict=True)]
-    groups = [group(reason) for reason in diagnoses]
-    kept = [(path, label) for path, label in zip(paths, groups, strict=True) if label is not None]
-    left_out = Counter(reason for reason, label in zip(diagnoses, groups, strict=True) if label is None)
-    if not kept:
+    reasons = [diagnosis(path, header) for path, header in zip(paths, headers, strict=True)]
+    labels = {path: label for path, reason in zip(paths, reasons, strict=True) if (label := group(reason)) is not None}
+    if not labels:
         raise UserError(f"{folder}: none of the {len(paths)} records belongs to one of the six groups.")
 
-    signals, lengths, without_frank = [], [], 0
+    signals, rows, without_frank = [], 0, 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and filtering leave Python's lock
-        for done, (signal, length) in enumerate(pool.map(read_record, [path for path, _ in kept]), 1):
+        for done, (signal, length) in enumerate(pool.map(read_record, labels), 1):
             signals.append(signal)
-            lengths.append(length)
+            rows += length
             without_frank += bool(np.isnan(signal[0, len(STANDARD_LEADS) :]).all())
-            if done % 100 == 0 or done == len(kept):
-                progress(f"  {done} of {len(kept)} records")
-    subjects = np.array([int(path.parent.name.removeprefix("patient")) for path, _ in kept])
+            if done % 100 == 0 or done == len(labels):
+                progress(f"  {done} of {len(labels)} records")
+
+    subjects = [int(path.parent.name.removeprefix("patient")) for path in labels]
     statistics = {"subjects": len({p.parent for p in paths}), "total_length": sum(header.sig_len for header in headers)}
-    ledger = Ledger()
+    table1, ledger = published()["table1"]["ptbdb"], Ledger()
     ledger.add(
         "records read",
         rows=statistics["total_length"],
@@ -117,28 +109,13 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         subjects=statistics["subjects"],
         table1=f"{table1['subjects']} subjects, {table1['total_length']:,} rows",
     )
-    for reason, count in left_out.most_common():
+    for reason, count in Counter(reason for reason in reasons if group(reason) is None).most_common():
         ledger.add(f"removed: '{reason}' is none of the six groups", records=-count)
-    ledger.add(
-        "records of the six groups at 1000 Hz",
-        rows=sum(lengths),
-        records=len(kept),
-        subjects=len(set(subjects)),
-    )
+    ledger.add("records of the six groups at 1000 Hz", rows=rows, records=len(labels), subjects=len(set(subjects)))
     if without_frank:
         ledger.add("of these without .xyz: the Frank leads count as missing", records=without_frank)
-    length = np.array([len(signal) for signal in signals])
-    ledger.add("resampled to 200 Hz", rows=length.sum(), records=len(kept))
-    stop = length.cumsum()
-    return Recordings(
-        series=np.concatenate(signals),
-        start=stop - length,
-        stop=stop,
-        subject=subjects,
-        label=np.array([label for _, label in kept]),
-        ledger=ledger,
-        statistics=statistics,
-    )
+    ledger.add("resampled to 200 Hz", rows=sum(map(len, signals)), records=len(labels))
+    return Recordings.join(signals, subjects, list(labels.values()), ledger=ledger, statistics=statistics)
 
 
 def _header(path: Path) -> "wfdb.Record":
@@ -166,10 +143,7 @@ def diagnosis(path: Path, header: "wfdb.Record | None" = None) -> str:
 
 def group(reason: str) -> int | None:
     """Class index of a reason for admission, None where it is none of the six."""
-    for label, beginnings in enumerate(GROUPS):
-        if reason.lower().startswith(beginnings):
-            return label
-    return None
+    return next((i for i, beginnings in enumerate(GROUPS) if reason.lower().startswith(beginnings)), None)
 
 
 def read_record(path: Path) -> tuple[np.ndarray, int]:

@@ -1,6 +1,5 @@
 """What a data set says of itself: its Spec (what a window and its models look like), its Source (where to get it)."""
 
-import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,9 +32,9 @@ class Source:
     windows: int = 0  # how many the whole data set has, where its publisher cut them
 
     def how_to_get(self, folder: Path) -> str:
-        how = f"Run `make data` or download it from {self.page}" if self.archive else f"Download it from {self.page}"
+        how = "Run `make data` or download" if self.archive else "Download"
         note = f" {self.note}" if self.note else ""
-        return f"{how} ({self.size}, licence {self.licence}) into {folder}.{note}"
+        return f"{how} it from {self.page} ({self.size}, licence {self.licence}) into {folder}.{note}"
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,7 @@ class Spec:
     table: str = ""  # key of its table in published.json
 
     def __post_init__(self) -> None:
-        faults = list(self._faults())
-        if faults:
+        if faults := list(self._faults()):
             raise UserError(f"spec '{self.name}': {'; '.join(faults)}.")
 
     @property
@@ -97,15 +95,11 @@ class Spec:
 
     def _faults(self) -> Iterator[str]:
         """What does not fit, a few words each with what to do; numbers first, since the rest counts on them."""
-        if not re.fullmatch(r"[a-z0-9_]+", self.name):
-            yield "the name becomes the name of folders: use small letters, digits and _"
+        sizes = {"teacher": self.teacher, "student": self.student}
         numbers = {n: getattr(self, n) for n in ("length", "segment", "hop", "kernel", "stride", "temperature")}
-        for role in ("teacher", "student"):
-            size: Size = getattr(self, role)
+        for role, size in sizes.items():
             numbers |= {f"{role}'s filters {i}": filters for i, filters in enumerate(size.filters, 1)}
             numbers[f"{role}'s hidden"] = size.hidden
-            if not size.filters or size.phantom < 0:
-                yield f"the {role} needs one convolution at least, and no negative number of filters"
         wrong = [
             f"{name} is {value!r}"
             for name, value in numbers.items()
@@ -114,33 +108,37 @@ class Spec:
         if wrong:
             yield f"{', '.join(wrong)}, and should be above 0 (and whole, but for the temperature)"
             return
-        yield from self._faults_of_a_window()
+        if not re.fullmatch(r"[a-z0-9_]+", self.name):
+            yield "the name becomes the name of folders: use small letters, digits and _"
+        if self.length % self.segment:
+            yield f"a window of {self.length} samples is no whole number of segments of {self.segment}"
+        if self.kernel % self.stride:
+            yield f"kernel {self.kernel} is no multiple of stride {self.stride}"
+        for role, size in sizes.items():
+            yield from self._faults_of_a_size(role, size)
         yield from self._faults_of_channels()
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
             yield f"classes are {', '.join(self.classes) or 'none'}; two at least, all different, are needed"
         if self.split not in SPLITS:
             yield f"split '{self.split}' is unknown; use one of {', '.join(SPLITS)}"
-        held_out = (set(self.validation_subjects), set(self.test_subjects))
-        if self.split == "subjects" and (not all(held_out) or held_out[0] & held_out[1]):
+        validation, test = set(self.validation_subjects), set(self.test_subjects)
+        if self.split == "subjects" and (not validation or not test or validation & test):
             yield "split 'subjects' needs validation_subjects and test_subjects, and none in both"
         if not 0 < self.held_out < 0.5:
             yield f"held_out is {self.held_out}; it is held out twice, so use a share between 0 and 0.5"
 
-    def _faults_of_a_window(self) -> Iterator[str]:
-        if self.length % self.segment:
-            yield f"a window of {self.length} samples is no whole number of segments of {self.segment}"
-        if self.kernel % self.stride:
-            yield f"kernel {self.kernel} is no multiple of stride {self.stride}"
-        for role in ("teacher", "student"):
-            samples = self.segment
-            for i, _ in enumerate(getattr(self, role).filters, 1):
-                if samples < self.kernel:
-                    yield (
-                        f"convolution {i} of the {role} sees {samples} samples of a segment and its kernel is "
-                        f"{self.kernel}: use a longer segment or a smaller kernel"
-                    )
-                    break
-                samples = (samples - self.kernel) // self.stride + 1
+    def _faults_of_a_size(self, role: str, size: Size) -> Iterator[str]:
+        if not size.filters or size.phantom < 0:
+            yield f"the {role} needs one convolution at least, and no negative number of filters"
+        samples = self.segment
+        for i, _ in enumerate(size.filters, 1):
+            if samples < self.kernel:
+                yield (
+                    f"convolution {i} of the {role} sees {samples} samples of a segment and its kernel is "
+                    f"{self.kernel}: use a longer segment or a smaller kernel"
+                )
+                break
+            samples = (samples - self.kernel) // self.stride + 1
 
     def _faults_of_channels(self) -> Iterator[str]:
         count = len(self.channels)
@@ -149,19 +147,7 @@ class Spec:
         if tuple(self.views.get("all", ())) != tuple(range(count)):
             yield f"view 'all' should be there with channels 0 to {count - 1}, in order"
         for view, seen in self.views.items():
-            if not seen or len(set(seen)) < len(seen) or not all(c in range(count) for c in seen):
+            if not seen or len(set(seen)) < len(seen) or not set(seen) <= set(range(count)):
                 yield f"view '{view}' should see different channels, each from 0 to {count - 1}"
-        if set(self.view_titles) != set(self.views):
-            differ = sorted(set(self.view_titles) ^ set(self.views))
+        if differ := sorted(set(self.view_titles) ^ set(self.views)):
             yield f"views and view_titles differ in {', '.join(differ)}"
-
-
-def check_sums(folder: Path, sums: dict[str, str]) -> None:
-    """Compare files of a download with their SHA-256 sums {name: sum}; for a data set's `check_download`."""
-    for name, expected in sums.items():
-        path = folder / name
-        if not path.is_file():
-            raise UserError(f"{path} is not in the download; nothing was kept, run the download again.")
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != expected:
-                raise UserError(f"{path} differs from the published file (SHA-256); nothing was kept, download again.")

@@ -4,13 +4,13 @@ The paper does not have it; it is here because anyone can fetch it.
 The publisher cut the windows, half overlapping; each is a recording of its own here.
 """
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError, require_folder
+from ..errors import UserError
+from .checks import first_bad_line, require_folder
 from .spec import Size, Source, Spec
 from .windows import Ledger, Recordings
 
@@ -42,116 +42,79 @@ SOURCE = Source(
     windows=sum(WINDOWS.values()),
 )
 
-PARTS = ("train", "test")
 BLOCK = 60  # windows that stand in for a subject where the subject files are missing
-
-
-def base(folder: Path) -> Path:
-    inner = folder / "UCI HAR Dataset"
-    return inner if inner.is_dir() else folder
 
 
 def check_download(folder: Path) -> None:
     """Compare the number of labels with the known number of windows; UserError where it differs."""
     for part, expected in WINDOWS.items():
-        path = base(folder) / part / f"y_{part}.txt"
+        path = _path(folder, part, "y")
         count = len(path.read_text().split()) if path.is_file() else 0
         if count != expected:
             raise UserError(f"{path}: {count} windows where UCI HAR has {expected}; nothing was kept.")
 
 
-def _signal_path(folder: Path, part: str, channel: str) -> Path:
-    return base(folder) / part / "Inertial Signals" / f"{channel}_{part}.txt"
+def _path(folder: Path, part: str, name: str) -> Path:
+    """The file of 'y' (labels), 'subject' or a channel of one part; the folder may be the set or hold it."""
+    inner = folder / "UCI HAR Dataset"
+    base = (inner if inner.is_dir() else folder) / part
+    return (base / "Inertial Signals" if name in SPEC.channels else base) / f"{name}_{part}.txt"
 
 
 def files(folder: Path) -> list[Path]:
     """The signal, label and (where they are there) subject files of both parts."""
     require_folder(folder, "'UCI HAR Dataset/' as published")
-    found = []
-    for part in PARTS:
-        needed = [_signal_path(folder, part, c) for c in SPEC.channels] + [base(folder) / part / f"y_{part}.txt"]
-        for path in needed:
-            if not path.is_file():
-                raise UserError(f"{path} is missing; {folder} should hold 'UCI HAR Dataset/' as published.")
-        found += needed
-        subjects = base(folder) / part / f"subject_{part}.txt"
-        found += [subjects] if subjects.is_file() else []
-    return found
+    needed = [_path(folder, part, name) for part in WINDOWS for name in (*SPEC.channels, "y")]
+    for path in needed:
+        if not path.is_file():
+            raise UserError(f"{path} is missing; {folder} should hold 'UCI HAR Dataset/' as published.")
+    return needed + [path for part in WINDOWS if (path := _path(folder, part, "subject")).is_file()]
 
 
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """Both parts as recordings of one window each. Without subject files, blocks of windows stand for subjects."""
-    files(folder)
-    series, subjects, labels, parts = [], [], [], []
-    by_blocks = False
-    for p, part in enumerate(PARTS):
-        label = _whole(base(folder) / part / f"y_{part}.txt") - 1
-        if label.min() < 0 or label.max() >= len(SPEC.classes):
-            raise UserError(f"{base(folder) / part / f'y_{part}.txt'}: labels should be 1 to {len(SPEC.classes)}.")
-        signal = np.empty((len(label), SPEC.length, len(SPEC.channels)), np.float32)
-        for d, channel in enumerate(SPEC.channels):
-            path = _signal_path(folder, part, channel)
-            values = _numbers(path, SPEC.length)
-            if len(values) != len(label):
-                raise UserError(f"{path}: {len(values):,} windows, but y_{part}.txt has {len(label):,} labels.")
-            signal[:, :, d] = values
-        subject_path = base(folder) / part / f"subject_{part}.txt"
-        if subject_path.is_file():
-            subject = _whole(subject_path)
-            if len(subject) != len(label):
-                raise UserError(f"{subject_path}: {len(subject):,} rows, but y_{part}.txt has {len(label):,}.")
-        else:
-            by_blocks = True
-            subject = 1000 * (p + 1) + np.arange(len(label)) // BLOCK
-        series.append(signal.reshape(-1, len(SPEC.channels)))
-        subjects.append(subject)
+    files(folder)  # one that is missing is named before anything is read
+    by_blocks = not all(_path(folder, part, "subject").is_file() for part in WINDOWS)
+    signals, subjects, labels, ledger = [], [], [], Ledger()
+    for part in WINDOWS:
+        label_path = _path(folder, part, "y")
+        label = _numbers(label_path, int)[:, 0] - 1
+        if not np.isin(label, range(len(SPEC.classes))).all():
+            raise UserError(f"{label_path}: labels should be 1 to {len(SPEC.classes)}.")
         labels.append(label)
-        parts += [part] * len(label)
-        progress(f"  {part}: {len(label):,} windows")
-    ledger = Ledger()
-    for part, label, subject in zip(PARTS, labels, subjects, strict=True):
-        who = {"blocks": len(np.unique(subject))} if by_blocks else {"subjects": len(np.unique(subject))}
+        channels = [_numbers(_path(folder, part, name), float, SPEC.length, label) for name in SPEC.channels]
+        signals.append(np.stack(channels, -1).astype(np.float32))
+        if by_blocks:
+            subjects.append(1000 * len(labels) + np.arange(len(label)) // BLOCK)
+        else:
+            subjects.append(_numbers(_path(folder, part, "subject"), int, 1, label)[:, 0])
+        who = {"blocks" if by_blocks else "subjects": len(np.unique(subjects[-1]))}
         ledger.add(f"windows read, {part} part", rows=len(label) * SPEC.length, records=len(label), **who)
+        progress(f"  {part}: {len(label):,} windows")
     if by_blocks:
         ledger.add(f"no subject files: blocks of {BLOCK} windows stand for subjects", records=sum(map(len, labels)))
-    start = np.arange(len(parts)) * SPEC.length
-    return Recordings(
-        series=np.concatenate(series),
-        start=start,
-        stop=start + SPEC.length,
-        subject=np.concatenate(subjects),
-        label=np.concatenate(labels),
-        part=np.array(parts),
+    return Recordings.join(
+        np.concatenate(signals),
+        np.concatenate(subjects),
+        np.concatenate(labels),
+        part=np.repeat(list(WINDOWS), [len(label) for label in labels]),
         ledger=ledger,
-        statistics={
-            "subjects": None if by_blocks else len(np.unique(np.concatenate(subjects))),
-            "total_length": len(parts) * SPEC.length,
-        },
+        statistics={"subjects": None} if by_blocks else {},
         subjects_are_blocks=by_blocks,
     )
 
 
-def _whole(path: Path) -> np.ndarray:
-    """A text file of one whole number a line, as (lines,)."""
-    values = _numbers(path, 1)[:, 0]
-    if (values % 1 != 0).any():
-        raise UserError(f"{path}: holds a number that is not whole; download it again.")
-    return values.astype(np.int64)
-
-
-def _numbers(path: Path, columns: int) -> np.ndarray:
-    """A text file of `columns` numbers a line, as (lines, columns)."""
-    text = path.read_text(errors="replace")
-    lines = text.count("\n") + (not text.endswith("\n") and bool(text))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # how fromstring says that it met something else
-        try:
-            values = np.fromstring(text, sep=" ", dtype=np.float64)
-        except (DeprecationWarning, ValueError):
-            values = np.empty(0)
-    if not lines or values.size != lines * columns or any(len(x.split()) != columns for x in text.splitlines()):
-        for number, line in enumerate(text.splitlines(), 1):
-            if len(line.split()) != columns:
-                raise UserError(f"{path}, line {number}: {len(line.split())} numbers where {columns} are expected.")
-        raise UserError(f"{path}: holds something that is not a number, or nothing; download it again.")
-    return values.reshape(lines, columns)
+def _numbers(path: Path, kind: type, columns: int = 1, label: np.ndarray | None = None) -> np.ndarray:
+    """A text file of `columns` numbers a line, `int` or `float`, as (lines, columns); a line for each label."""
+    rows = [line.split() for line in path.read_text(errors="replace").splitlines()]
+    try:
+        values = np.array(rows, kind)
+    except ValueError:
+        values = np.empty(0)
+    if not rows or values.shape != (len(rows), columns):
+        whole = (0,) if kind is int else ()
+        raise UserError(first_bad_line(path, None, columns, whole) or f"{path} is empty; download it again.")
+    if label is not None and len(rows) != len(label):
+        labels = f"y_{path.stem.rpartition('_')[2]}.txt has {len(label):,} labels"
+        raise UserError(f"{path}: {len(rows):,} windows, but {labels}; download them again.")
+    return values

@@ -4,6 +4,7 @@ Shapes: N samples in all recordings together, D channels, R recordings, n window
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -32,8 +33,8 @@ class Recordings:
     """What a reader hands over: continuous stretches of signal one after another in one array.
 
     series (N, D) float32 in raw units, NaN where nothing was measured; recording r is rows start[r]:stop[r], of
-    one subject and one class. part is 'train' or 'test' where the publisher fixed it, else ''. Raises UserError, as
-    `check` does, with what does not fit: a reader made them, so the sentence is for its author.
+    one subject and one class. part is 'train' or 'test' where the publisher fixed it, else ''. Raises UserError with
+    what does not fit together: a reader made them, so the sentence is for its author.
     """
 
     series: np.ndarray
@@ -41,8 +42,8 @@ class Recordings:
     stop: np.ndarray  # (R,)
     subject: np.ndarray  # (R,)
     label: np.ndarray  # (R,)
-    ledger: Ledger
-    statistics: dict[str, int | None]  # of what was read, for Table 1: subjects and total_length
+    ledger: Ledger = field(default_factory=Ledger)
+    statistics: dict[str, int | None] = field(default_factory=dict)  # subjects, total_length for Table 1, if others
     part: np.ndarray | None = None  # (R,)
     subjects_are_blocks: bool = False  # no subject ids in the files: 'subjects' are blocks of neighbouring windows
 
@@ -65,13 +66,12 @@ class Recordings:
             return
         raise UserError(f"recordings: {fault}; correct what `read` of the data set returns.")
 
-    def check(self, spec: Spec) -> None:
-        """Raises UserError where channels or labels are not those of the data set."""
-        channels, labels = self.series.shape[1], self.label[self.label >= len(spec.classes)]
-        if channels != len(spec.channels):
-            raise UserError(f"{spec.title}: recordings of {channels} channels, but its spec has {len(spec.channels)}.")
-        if len(labels):
-            raise UserError(f"{spec.title}: {_label_fault(self.label, spec)}.")
+    @classmethod
+    def join(cls, signals: Sequence[np.ndarray], subject: Sequence, label: Sequence[int], **rest) -> "Recordings":
+        """Out of the signal (rows, D) of each recording, its subject and its class; `rest` as above."""
+        length = np.array([len(signal) for signal in signals])
+        stop = length.cumsum()
+        return cls(np.concatenate(signals), stop - length, stop, np.asarray(subject), np.asarray(label), **rest)
 
 
 def _label_fault(label: np.ndarray, spec: Spec) -> str:
@@ -102,6 +102,50 @@ class Windows:
     protocol: Protocol = PAPER
 
     @classmethod
+    def from_recordings(cls, spec: Spec, r: Recordings, source: str = "real", view: str = "all") -> "Windows":
+        """Recordings of the view's channels, cut into windows, and a last line in their ledger.
+
+        Raises UserError where channels or labels are not the spec's, or no recording is as long as a window.
+        """
+        channels, expected = r.series.shape[1], len(spec.views[view])
+        if channels != expected:
+            raise UserError(f"{spec.title}: recordings of {channels} channels, but its spec has {expected}.")
+        if r.label.max(initial=0) >= len(spec.classes):
+            raise UserError(f"{spec.title}: {_label_fault(r.label, spec)}.")
+        start, recording = cut(r.start, r.stop, spec.length, spec.hop)
+        if not len(start):
+            raise UserError(
+                f"{spec.title}: no recording is as long as one window ({spec.length} samples at {spec.rate}); "
+                f"{len(r.start)} recordings were read."
+            )
+        label, subject = r.label[recording], r.subject[recording]
+        classes = len(np.unique(label))
+        who = {"blocks" if r.subjects_are_blocks else "subjects": len(np.unique(subject))}
+        r.ledger.add(f"windows of {spec.length} samples at {spec.rate}", windows=len(start), **who, classes=classes)
+        return cls(
+            spec=spec,
+            source=source,
+            view=view,
+            series=r.series,
+            start=start,
+            label=label,
+            recording=recording,
+            recording_rows=np.stack([r.start, r.stop], 1),
+            recording_subject=r.subject,
+            recording_part=np.full(len(r.start), "", "U5") if r.part is None else r.part.astype("U5"),
+            ledger=r.ledger.rows,
+            statistics={
+                "subjects": len(np.unique(r.subject)),
+                "classes": classes,
+                "attributes": len(spec.channels),
+                "total_length": len(r.series),
+                **r.statistics,
+            },
+            fingerprint=fingerprint(spec.name, *spec.channels, r.series, r.start, r.stop, start, label, subject),
+            subjects_are_blocks=r.subjects_are_blocks,
+        )
+
+    @classmethod
     def from_arrays(
         cls,
         spec: Spec,
@@ -121,38 +165,27 @@ class Windows:
         Knowledge crosses between views of the same windows: make view 'all' here and take the poor ones by `select`.
         """
         spec.require_view(view)
-        x, y, subject = _array(spec, x=x), _array(spec, y=y), _array(spec, subject=subject)
-        part = np.full(y.shape, "") if part is None else _array(spec, part=part)
-        fault = _array_fault(spec, x, y, subject, part, view)
-        if not fault and source not in SOURCES:
+        given = {"x": x, "y": y, "subject": subject} | ({} if part is None else {"part": part})
+        for name, array in given.items():
+            try:
+                given[name] = np.asarray(array)
+            except ValueError:
+                raise UserError(f"{spec.title}: {name} is ragged; its rows should be of one length.") from None
+        fault = _array_fault(spec, view, **given)
+        if source not in SOURCES:
             fault = f"source is {source!r}; it should be {' or '.join(map(repr, SOURCES))}"
         if fault:
             raise UserError(f"{spec.title}: {fault}.")
+        x, y, subject = (given[name] for name in ("x", "y", "subject"))
         with np.errstate(over="ignore"):
             series = np.ascontiguousarray(x, np.float32).reshape(-1, x.shape[2])
         if np.isinf(series).sum() > np.isinf(x).sum():
             raise UserError(f"{spec.title}: x holds numbers beyond float32's 3.4e38; scale the channel they are in.")
-        count, label = len(x), y.astype(np.int64)
         subject = subject if subject.dtype.kind == "U" else subject.astype(np.int64)
-        start = np.arange(count) * spec.length
-        stop = start + spec.length
-        ledger, totals = Ledger(), {"subjects": len(np.unique(subject)), "classes": len(np.unique(label))}
-        ledger.add(f"windows of {spec.length} samples at {spec.rate}, as arrays", windows=count, **totals)
-        return cls(
-            spec=spec,
-            source=source,
-            view=view,
-            series=series,
-            start=start,
-            label=label,
-            recording=np.arange(count),
-            recording_rows=np.stack([start, stop], 1),
-            recording_subject=subject,
-            recording_part=part.astype("U5"),
-            ledger=ledger.rows,
-            statistics={**totals, "attributes": len(spec.channels), "total_length": len(series)},
-            fingerprint=fingerprint(spec.name, *spec.channels, series, start, stop, start, label, subject),
-        )
+        start = np.arange(len(x)) * spec.length
+        stop, label = start + spec.length, y.astype(np.int64)
+        recordings = Recordings(series, start, stop, subject, label, part=given.get("part"))
+        return cls.from_recordings(spec, recordings, source, view)
 
     @property
     def dataset(self) -> str:
@@ -192,17 +225,8 @@ class Windows:
         return self.series[np.asarray(self.start[index])[..., None] + np.arange(self.spec.length)]
 
 
-def _array(spec: Spec, **named: object) -> np.ndarray:
-    """The one argument as an array."""
-    ((name, given),) = named.items()
-    try:
-        return np.asarray(given)
-    except ValueError:
-        raise UserError(f"{spec.title}: {name} is ragged; its rows should be of one length.") from None
-
-
 def _array_fault(
-    spec: Spec, x: np.ndarray, y: np.ndarray, subject: np.ndarray, part: np.ndarray, view: str
+    spec: Spec, view: str, x: np.ndarray, y: np.ndarray, subject: np.ndarray, part: np.ndarray | None = None
 ) -> str | None:
     """What does not fit the spec in the arrays of `Windows.from_arrays`, with what to do; None where all does."""
     if x.ndim != 3 or not len(x):
@@ -213,6 +237,7 @@ def _array_fault(
         return f"windows of {x.shape[1]} samples; the spec's length is {spec.length}, so cut them anew or change it"
     if x.shape[2] != len(spec.views[view]):
         return f"windows of {x.shape[2]} channels, but view '{view}' has {len(spec.views[view])}"
+    part = np.full(len(x), "") if part is None else part
     for name, array in (("y", y), ("subject", subject), ("part", part)):
         if array.shape != (len(x),):
             return f"{name} has shape {array.shape}; it should have one entry for each of the {len(x):,} windows"
