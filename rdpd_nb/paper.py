@@ -6,7 +6,7 @@ What it fixes of each data set stands in that data set's file under `rdpd_nb/dat
 import json
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import import_module, resources
+from importlib import resources
 from typing import TYPE_CHECKING, Literal, get_args, get_type_hints
 
 if TYPE_CHECKING:  # `data` imports this module
@@ -48,9 +48,6 @@ class Protocol:
             spec = replace(spec, held_out=0.05)
         return spec
 
-    def spec(self, dataset: str) -> "Spec":  # old name, goes in phase 2
-        return self.adapt(__getattr__("SPECS")[dataset])
-
 
 PAPER = Protocol()  # the text's
 SWITCHES = {name: get_args(hint) for name, hint in get_type_hints(Protocol).items()}  # allowed values, the text's first
@@ -90,17 +87,7 @@ def published() -> dict:
 
 def published_score(spec: "Spec", view: str, method: str, metric: str) -> tuple[float, float] | None:
     """Mean and standard deviation the paper prints for one cell, None where it prints none."""
-    if isinstance(spec, str):  # a name, as it was; goes in phase 2
-        spec = __getattr__("SPECS")[spec]
     if not spec.table:
         return None
     cell = published()[spec.table].get(spec.view_titles[view], {}).get(METHODS[method].title)
     return tuple(cell[metric]) if cell else None
-
-
-def __getattr__(name: str) -> object:  # old names, go in phase 2
-    if name not in ("SPECS", "Spec", "Size", "LEADS"):
-        raise AttributeError(name)
-    data = import_module("rdpd_nb.data")  # by name, so that the stamp of what imports this module has no data set in it
-
-    return {"SPECS": data.SPECS, "Spec": data.Spec, "Size": data.Size, "LEADS": data.ptbdb.LEADS}[name]
