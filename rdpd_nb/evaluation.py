@@ -54,9 +54,3 @@ def macro_roc_auc(score: Tensor, y: Tensor, valid: Tensor) -> Tensor:
     negative = valid.sum(-1, keepdim=True) - positive
     auc = ((rank * is_class).sum(-1) - positive * (positive + 1) / 2) / (positive * negative)  # (E, C)
     return auc.nanmean(-1)  # 0/0 where a class is absent, or the only one
-
-
-def __getattr__(name: str):  # old names, go in phase 2; by name, so that the stamp of training has no tables in it
-    from importlib import import_module
-
-    return getattr(import_module("rdpd_nb.cost" if name == "latency_ms" else "rdpd_nb.statistics"), name)

@@ -19,17 +19,9 @@ from torch import Tensor
 from . import engine
 from .data.windows import Split, Windows, standardise, standardiser
 from .draws import dropout_masks, epoch_order, mask_shapes, noise_series
-from .engine import forward  # noqa: F401  old name, goes in phase 2
-from .engine.device import resolve_device  # noqa: F401  old name, goes in phase 2
 from .errors import UserError
 from .evaluation import macro_roc_auc
-from .knowledge import (  # noqa: F401  old names, go in phase 2
-    Knowledge,
-    extract_knowledge,
-    knowledge_fingerprint,
-    load_knowledge,
-    save_knowledge,
-)
+from .knowledge import Knowledge
 from .losses import member_loss
 from .models import RCNN
 from .paper import BATCH_SIZE, LEARNING_RATE, METHODS

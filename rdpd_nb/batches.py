@@ -1,1 +1,0 @@
-from .draws import noise_series  # noqa: F401  old name, goes in phase 2
