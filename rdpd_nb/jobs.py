@@ -28,14 +28,13 @@ class Job:
     name: str  # e.g. 'pamap2/wrist/rdpd'; files are results/<profile>/<name>.*
     notebook: str
     parameters: dict[str, Any]
-    figures: tuple[str, ...] = ()  # files under figures/<profile>/, tables among them
+    figures: tuple[str, ...]  # files under figures/<profile>/, tables among them
 
 
 def read_settings(profile: str, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
     """A profile with overrides; what is not overridden (None) stays the profile's."""
-    settings = params.read_profile(profile)
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    settings = {"results": "results", **settings, **given, "profile": profile}
+    settings = {"results": "results", **params.read_profile(profile), **given, "profile": profile}
     if settings["source"] == "real":
         settings["raw"] = str(data.raw_root(settings["raw"]))  # $RDPD_RAW may be another folder tomorrow
     return settings
@@ -48,14 +47,12 @@ def plan(settings: dict[str, Any]) -> list[Job]:
 
     def add(name: str, notebook: str, figures: Iterable[str] = (), **own: Any) -> None:
         given = settings | own
-        parameters = {parameter: given[parameter] for parameter in params.NOTEBOOKS[notebook]}
-        params.check(notebook, parameters)
-        jobs.append(Job(name, notebook, parameters, tuple(figures)))
+        run = params.check(notebook, {parameter: given[parameter] for parameter in params.NOTEBOOKS[notebook]})
+        jobs.append(Job(name, notebook, run.parameters, tuple(figures)))
 
     def add_view(dataset: str, view: str, name: str, notebook: str, **own: Any) -> None:
-        where = {"dataset": dataset, "view": view}
-        figures = (figure.format(**where) for figure in drawn(name))
-        add(f"{dataset}/{view}/{name}", notebook, figures, **where, **own)
+        figures = (figure.format(dataset=dataset, view=view) for figure in drawn(name))
+        add(f"{dataset}/{view}/{name}", notebook, figures, dataset=dataset, view=view, **own)
 
     sweeps = settings["sweeps"] or {"views": {}, "presets": {}}
     for dataset in settings["datasets"]:

@@ -7,7 +7,7 @@ import ast
 import difflib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
@@ -17,6 +17,10 @@ from .errors import UserError
 from .files import root
 from .paper import METHODS, SWITCHES
 from .run import Run
+
+
+def _is_text(value: Any, pattern: str = ".*") -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(pattern, value, re.DOTALL))
 
 
 def _is_int(value: Any) -> bool:
@@ -35,21 +39,15 @@ def _is_list(value: Any, of: Callable[[Any], bool]) -> bool:
 KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (lambda v: v in SPECS, f"one of {', '.join(SPECS)}"),
     "datasets": (lambda v: _is_list(v, lambda d: d in SPECS), f"a list of data sets out of {', '.join(SPECS)}"),
-    "view": (lambda v: isinstance(v, str), "the name of a view"),
-    "profile": (
-        lambda v: isinstance(v, str) and bool(re.fullmatch(r"[A-Za-z0-9_-]+", v)),
-        "a name of letters and digits",
-    ),
+    "view": (_is_text, "the name of a view"),
+    "profile": (lambda v: _is_text(v, "[A-Za-z0-9_-]+"), "a name of letters and digits"),
     "source": (lambda v: v in ("simulated", "real"), "'simulated' or 'real'"),
-    "raw": (lambda v: isinstance(v, str), "a folder, as text ('' means $RDPD_RAW or data/raw)"),
+    "raw": (_is_text, "a folder, as text ('' means $RDPD_RAW or data/raw)"),
     "scale": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 (smallest) to 1 (paper-sized)"),
     "seeds": (lambda v: _is_list(v, lambda s: _is_int(s) and s >= 0), "a list of different whole numbers from 0"),
     "epochs": (lambda v: _is_int(v) and v >= 1, "a whole number from 1"),
-    "device": (
-        lambda v: isinstance(v, str) and bool(re.fullmatch(r"auto|cpu|cuda(:\d+)?", v)),
-        "'auto', 'cpu' or 'cuda'",
-    ),
-    "results": (lambda v: isinstance(v, str) and bool(v), "a folder, as text"),
+    "device": (lambda v: _is_text(v, r"auto|cpu|cuda(:\d+)?"), "'auto', 'cpu' or 'cuda'"),
+    "results": (lambda v: _is_text(v, ".+"), "a folder, as text"),
     "fractions": (
         lambda v: _is_list(v, lambda f: _is_number(f) and 0 < f <= 1),
         "a list of different numbers above 0, up to 1",
@@ -91,61 +89,57 @@ def check(notebook: str, given: dict[str, Any]) -> Run:
         close = difflib.get_close_matches(name, expected, 1)
         hint = f"did you mean '{close[0]}'?" if close else f"the parameters are {', '.join(expected)}."
         raise UserError(f"{notebook}: unknown parameter '{name}'; {hint}")
-    values = {}
     for name in expected:
         if name not in given:
             raise UserError(f"{notebook}: parameter '{name}' is missing; it should be {KINDS[name][1]}.")
-        values[name] = given[name]
-        fits, words = KINDS[name]
-        if not _fits(fits, values[name]):
-            as_text = " (papermill's -p makes text of lists and numbers: use a YAML file with -f)"
-            hint = as_text if isinstance(values[name], str) and name in NOT_TEXT else ""
-            raise UserError(f"{notebook}: parameter '{name}' is {values[name]!r}; it should be {words}{hint}.")
-    _keep_private(notebook, values)
-    if values["source"] == "real" and values["profile"].lower() == "demo":
-        raise UserError(
-            f"{notebook}: profile 'demo' is for simulated data, and its figures are committed; name another profile "
+        as_text = " (papermill's -p makes text of lists and numbers: use a YAML file with -f)"
+        hint = as_text if isinstance(given[name], str) and name in NOT_TEXT else ""
+        _require(f"{notebook}: parameter '{name}'", name, given[name], hint)
+    run = Run(notebook, {name: given[name] for name in expected})
+    for fault in _faults(run):
+        raise UserError(f"{notebook}: {fault}")
+    return run
+
+
+def _require(what: str, kind: str, value: Any, hint: str = "") -> None:
+    """Raises UserError where a value is not of its kind."""
+    fits, words = KINDS[kind]
+    try:
+        if fits(value):
+            return
+    except (TypeError, KeyError):  # an unhashable value looked up in a dict, or an unknown name
+        pass
+    raise UserError(f"{what} is {value!r}; it should be {words}{hint}.")
+
+
+def _faults(run: Run) -> Iterator[str]:
+    """What does not fit together in parameters that are right by themselves."""
+    given, profile, real = run.parameters, run.profile.lower(), run.source == "real"
+    if real and "mimic3" in (given.get("dataset"), *given.get("datasets", ())):  # git must not take what comes of it
+        if profile in ("demo", "real"):
+            yield (
+                f"the figures of profile '{run.profile}' are committed; name another profile (e.g. profile='paper') "
+                "for MIMIC-III, which must not be passed on."
+            )
+        folder, project = run.results_root.resolve(), root().resolve()
+        if folder.is_relative_to(project) and not folder.is_relative_to(project / "results"):
+            yield (
+                f"results of MIMIC-III, which must not be passed on, would go to {folder}, where git could take them; "
+                f"leave `results` as it is, or name a folder under {project / 'results'} or outside the project."
+            )
+    if real and profile == "demo":
+        yield (
+            "profile 'demo' is for simulated data, and its figures are committed; name another profile "
             "(e.g. profile='paper') for real data."
         )
-    if values["source"] == "simulated" and values["profile"].lower() == "real":
-        raise UserError(f"{notebook}: profile 'real' is for real data (its figures are committed); name another one.")
-    if "view" in values:
-        _check_view(notebook, values["dataset"], values["view"])
-    return Run(notebook, values)
-
-
-def _keep_private(notebook: str, values: dict[str, Any]) -> None:
-    """Refuse real MIMIC-III where git would take what comes of it: it must not be passed on."""
-    if values["source"] != "real" or "mimic3" not in (values.get("dataset"), *values.get("datasets", ())):
-        return
-    if values["profile"].lower() in ("demo", "real"):
-        raise UserError(
-            f"{notebook}: the figures of profile '{values['profile']}' are committed; name another profile (e.g. "
-            "profile='paper') for MIMIC-III, which must not be passed on."
-        )
-    folder, ignored = Run(notebook, values).results_root.resolve(), root().resolve() / "results"
-    if folder.is_relative_to(root().resolve()) and not folder.is_relative_to(ignored):
-        raise UserError(
-            f"{notebook}: results of MIMIC-III, which must not be passed on, would go to {folder}, where git could "
-            f"take them; leave `results` as it is, or name a folder under {ignored} or outside the project."
-        )
-
-
-def _fits(test: Callable[[Any], bool], value: Any) -> bool:
-    try:
-        return bool(test(value))
-    except (TypeError, KeyError):  # an unhashable value looked up in a dict, or an unknown name
-        return False
-
-
-def _check_view(notebook: str, dataset: str, view: str) -> None:
-    spec = SPECS[dataset]
-    rich = notebook in ("01_preprocessing", METHODS["teacher"].notebook)
-    views = ("all",) if rich else spec.poor_views
-    if view not in views:
-        raise UserError(
-            f"{notebook}: data set '{dataset}' has no view '{view}' here; use {' or '.join(map(repr, views))}."
-        )
+    if not real and profile == "real":
+        yield "profile 'real' is for real data (its figures are committed); name another one."
+    if "view" in given:
+        rich = run.notebook in ("01_preprocessing", METHODS["teacher"].notebook)
+        views = ("all",) if rich else SPECS[run.dataset].poor_views
+        if run.view not in views:
+            offered = " or ".join(map(repr, views))
+            yield f"data set '{run.dataset}' has no view '{run.view}' here; use {offered}."
 
 
 def _assigned(given: dict[str, Any], expected: tuple[str, ...]) -> set[str]:
@@ -178,34 +172,21 @@ def read_profile(name: str) -> dict[str, Any]:
         raise UserError(f"{path}: not readable as YAML ({str(error).splitlines()[0]}).") from None
     if not isinstance(profile, dict) or not isinstance(profile.get("sweeps") or {}, dict):
         raise UserError(f"{path}: holds no settings; it should hold {', '.join(PROFILE)}.")
-    for what, there, wanted in (
-        ("", profile, PROFILE),
-        ("sweeps.", profile.get("sweeps") or dict.fromkeys(SWEEPS), SWEEPS),
-    ):
-        if set(there) != set(wanted):
-            wrong = sorted(set(there) ^ set(wanted))
-            raise UserError(
-                f"{path}: {', '.join(what + w for w in wrong)} unknown or missing; settings are {', '.join(wanted)}."
-            )
+    sweeps = profile.get("sweeps") or dict.fromkeys(SWEEPS)
+    for what, there, wanted in (("", profile, PROFILE), ("sweeps.", sweeps, SWEEPS)):
+        if wrong := ", ".join(what + setting for setting in sorted(set(there) ^ set(wanted))):
+            raise UserError(f"{path}: {wrong} unknown or missing; settings are {', '.join(wanted)}.")
     return profile
 
 
 def check_settings(settings: dict[str, Any]) -> None:
     """Check what the list of jobs is made from; each job's parameters are checked by themselves. Raises UserError."""
-    sweeps = settings["sweeps"] or {}
-    for name in ("views", "presets") if sweeps else ():
-        views = sweeps[name]
-        if (
-            not isinstance(views, dict)
-            or set(views) - set(SPECS)
-            or not all(isinstance(v, list) for v in views.values())
-        ):
-            raise UserError(f"sweeps.{name} is {views!r}; it should list views by data set, of {', '.join(SPECS)}.")
-    for name, kind, value in (
-        ("DATASETS", "datasets", settings["datasets"]),
-        ("EPOCHS", "epochs", settings["epochs"]),
-        ("sweeps.epochs", "epochs", sweeps.get("epochs", 1)),
-    ):
-        test, words = KINDS[kind]
-        if not _fits(test, value):
-            raise UserError(f"{name} is {value!r}; it should be {words}.")
+    _require("DATASETS", "datasets", settings["datasets"])
+    _require("EPOCHS", "epochs", settings["epochs"])
+    if sweeps := settings["sweeps"]:
+        _require("sweeps.epochs", "epochs", sweeps["epochs"])
+        for name in ("views", "presets"):
+            views = sweeps[name]
+            if not isinstance(views, dict) or not all(d in SPECS and isinstance(v, list) for d, v in views.items()):
+                known = ", ".join(SPECS)
+                raise UserError(f"sweeps.{name} is {views!r}; it should list views by data set, of {known}.")

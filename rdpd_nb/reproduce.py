@@ -13,7 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,15 @@ from .errors import UserError
 from .files import replace_file, root
 from .jobs import Job, check_data, plan, read_settings, write_parameters
 
-__all__ = ["Job", "main", "plan", "read_settings", "run"]
-
 
 def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
     """Remove records that are damaged, or that a notebook run by hand has left with other parameters than the job's."""
     for job in jobs:
         path = folder / f"{job.name}.json"
         if path.is_file():
-            try:
+            parameters = None
+            with suppress(ValueError, KeyError, TypeError):
                 parameters = json.loads(path.read_text())["parameters"]
-            except (ValueError, KeyError, TypeError):
-                parameters = None
             if parameters != job.parameters:
                 path.unlink()
 

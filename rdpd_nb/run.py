@@ -39,10 +39,8 @@ class Run:
     @property
     def results_root(self) -> Path:
         """results/<profile>; a relative folder counts from the project's, `results` itself may be $RDPD_RESULTS."""
-        chosen = self.parameters["results"]
-        if chosen == "results":
-            chosen = os.environ.get("RDPD_RESULTS") or chosen
-        return root() / chosen / self.parameters["profile"]
+        chosen, elsewhere = self.parameters["results"], os.environ.get("RDPD_RESULTS")
+        return root() / (elsewhere if elsewhere and chosen == "results" else chosen) / self.parameters["profile"]
 
     @property
     def figures_folder(self) -> Path:
@@ -76,10 +74,8 @@ class Run:
     @property
     def training(self) -> dict[str, Any]:
         """How this run trains: `fit(members, windows, **run.training)`."""
-        return {
-            **{name: self.parameters[name] for name in ("epochs", "device", "patience")},
-            "checkpoints": self.checkpoints,
-        }
+        given = {name: self.parameters[name] for name in ("epochs", "device", "patience")}
+        return {**given, "checkpoints": self.checkpoints}
 
     def load(self, view: str | None = None, protocol: Protocol | None = None) -> data.Windows:
         """Windows of the run's view (or another one) of its data set, under the run's protocol (or another one)."""

@@ -27,11 +27,9 @@ def code(*modules: str, package: Path = PACKAGE) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(_followed(modules, package)):
+        content = path.read_bytes()
         digest.update(f"{path.relative_to(package)}\n".encode())
-        if path.suffix == ".py":
-            digest.update(_said(path.read_text(encoding="utf-8"))[0].encode())
-        else:
-            digest.update(path.read_bytes())
+        digest.update(_said(content.decode())[0].encode() if path.suffix == ".py" else content)
     return digest.hexdigest()[:16]
 
 
@@ -41,25 +39,14 @@ def notebook(path: Path) -> str:
     Its text does not count, nor its parameters cell, which a job's parameters replace; what it prints does: the
     executed notebook shows it.
     """
-    digest = hashlib.sha256()
-    for source in _cells(path):
-        try:
-            source = ast.dump(ast.parse(source))
-        except SyntaxError:  # a cell with an IPython command
-            pass
-        digest.update(source.encode())
-    return digest.hexdigest()[:16]
+    said = "".join(ast.dump(tree) if tree else source for source, tree in _cells(path))
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def imported(path: Path, package: Path = PACKAGE) -> tuple[str, ...]:
     """Modules of the package that a notebook's code cells import, sorted."""
-    found: set[str] = set()
-    for source in _cells(path):
-        try:
-            found |= {name for name, _ in _imported(_said(source)[1], "", package)}
-        except SyntaxError:
-            continue
-    return tuple(sorted(found))
+    imports = [found for source, tree in _cells(path) if tree for found in _said(source)[1]]
+    return tuple(sorted({name for name, _ in _imported(imports, "", package)}))
 
 
 def raw(folder: Path, files: Iterable[Path]) -> str:
@@ -130,16 +117,17 @@ def _imported(imports: Iterable[tuple[int, str, list[str]]], inside: str, packag
 
 def _path(module: str, package: Path) -> Path | None:
     """The file of a module of the package, None for any other name."""
-    first, *rest = module.split(".")
-    if first != package.name:
-        return None
-    stem = package.joinpath(*rest)
-    candidates = (stem / "__init__.py", stem.with_suffix(".py")) if rest else (stem / "__init__.py",)
-    return next((path for path in candidates if path.is_file()), None)
+    stem = package.parent.joinpath(*module.split("."))
+    candidates = (stem / "__init__.py", stem.with_suffix(".py"))
+    return next((path for path in candidates if path.is_file() and path.is_relative_to(package)), None)
 
 
-def _cells(path: Path) -> list[str]:
-    """Sources of a notebook's code cells but for the parameters."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    code_cells = [cell for cell in cells if cell["cell_type"] == "code"]
-    return ["".join(c["source"]) for c in code_cells if "parameters" not in c["metadata"].get("tags", ())]
+def _cells(path: Path) -> Iterator[tuple[str, ast.Module | None]]:
+    """Each code cell of a notebook but for the parameters, and what it means; None where IPython commands are in it."""
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", ()):
+            source = "".join(cell["source"])
+            try:
+                yield source, ast.parse(source)
+            except SyntaxError:
+                yield source, None
