@@ -2,9 +2,12 @@
 
 `load` finds the raw files (or has them simulated), reads them once into a compact cache, and returns one view.
 
-A data set is one file here, with SPEC (what a window and its models look like), SOURCE (where to get it),
-`files(folder)` (the raw files it would read), `read(folder, progress)` (those files -> Recordings) and, where a
-download can be checked, `check_download(folder)`; and one word in DATASETS below.
+A data set is one file here, and one word in DATASETS below. In it are, in this order:
+SPEC                    what a window and its models look like
+SOURCE                  where to get it
+check_download(folder)  only where a download can be checked
+files(folder)           the raw files it would read
+read(folder, progress)  those files -> Recordings (`Recordings.join` makes them out of a list of signals)
 """
 
 import os

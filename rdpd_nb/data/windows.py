@@ -103,7 +103,7 @@ class Windows:
 
     @classmethod
     def from_recordings(cls, spec: Spec, r: Recordings, source: str = "real", view: str = "all") -> "Windows":
-        """Recordings of the view's channels, cut into windows, and a last line in their ledger.
+        """All windows of recordings, which hold the view's channels; a last line goes into their ledger.
 
         Raises UserError where channels or labels are not the spec's, or no recording is as long as a window.
         """
