@@ -59,9 +59,8 @@ def _git_commit() -> str | None:
         return None
 
 
-def common(run: Run, windows: Windows, seconds: float | None = None) -> dict:
+def common(run: Run, windows: Windows) -> dict:
     """What every record says of its run; `seconds` are those since its parameters were checked."""
-    seconds = time.perf_counter() - run.began if seconds is None else seconds
     return {
         "notebook": run.notebook,
         "dataset": run.dataset,
@@ -72,7 +71,7 @@ def common(run: Run, windows: Windows, seconds: float | None = None) -> dict:
         "fingerprint": windows.fingerprint,
         "subjects_are_blocks": windows.subjects_are_blocks,
         **environment(run.device),
-        "seconds": round(seconds, 2),
+        "seconds": round(time.perf_counter() - run.began, 2),
     }
 
 
@@ -93,16 +92,12 @@ def save(
     fitted: list[Fitted],
     windows: Windows,
     splits: dict[int, Split],
-    probabilities: list[np.ndarray] | None = None,
-    seconds: float | None = None,
 ) -> dict:
-    """Write weights, predictions and, last, the record of one table row; return the record.
+    """Predict the test windows, write weights, predictions and, last, the record of one table row; return the record.
 
-    probabilities: one (test windows, C) a seed, predicted here where not given. The record is there only when
-    everything else is.
+    The record is there only when everything else is.
     """
-    if probabilities is None:
-        probabilities = predict(fitted, windows, [splits[f.member.seed].test for f in fitted], run.device)
+    probabilities = predict(fitted, windows, [splits[f.member.seed].test for f in fitted], run.device)
     folder = run.path(method).parent
     weights, arrays, seeds = {}, {}, []
     for f, probability in zip(fitted, probabilities, strict=True):
@@ -121,7 +116,7 @@ def save(
     with replace_file(folder / f"{method}.npz") as path:
         np.savez_compressed(path, **arrays)
     record = {
-        **common(run, windows, seconds),
+        **common(run, windows),
         "method": method,
         "model_parameters": fitted[0].model.count(),
         "counts": seeds[0]["counts"],  # of the first seed; each seed has its own
