@@ -20,7 +20,7 @@ from made_up_records import (
     write_size_sweep,
 )
 
-from rdpd_nb import paper, params, records, render, tables
+from rdpd_nb import paper, params, records, render, sentences, tables
 from rdpd_nb.data.windows import Ledger
 from rdpd_nb.errors import UserError
 from rdpd_nb.statistics import RULE
@@ -178,41 +178,41 @@ def test_a_methods_notebook_compares_it_with_the_methods_before_it(run):
     ("rdpd_r1", "direct", "RDPDr1 and Direct have no score of a common seed with these settings."),
 ])  # fmt: skip
 def test_a_sentence_says_how_a_method_stands_against_another(real, of, against, said):
-    assert tables.sentence(of_wrist(real), of, against) == said
+    assert sentences.compared(of_wrist(real), of, against) == said
 
 
 def test_the_sentence_of_the_committed_real_results(tmp_path):
     run = make_run(tmp_path, "real", 10)
     write_scores(run, "direct", "wrist", tuple(np.linspace(0.9, 0.99, 10)))
     write_scores(run, "rdpd", "wrist", tuple(np.linspace(0.88, 0.95, 10)))
-    said = tables.sentence(of_wrist(run), "rdpd", metric="pr_auc")
+    said = sentences.compared(of_wrist(run), "rdpd", metric="pr_auc")
     assert said.startswith("RDPD is 0.030 below Direct in PR-AUC over 10 seeds (95 % interval -0.0")
 
 
 def test_a_sentence_of_few_seeds_has_their_range_and_no_interval(run, tmp_path):
-    said = tables.sentence(of_wrist(run), "rdpd")
+    said = sentences.compared(of_wrist(run), "rdpd")
     assert said == "RDPD is 0.040 above Direct in ROC-AUC over 2 seeds (by seed from +0.030 to +0.050)."
-    assert tables.sentence(of_wrist(run), "kd", "teacher").startswith("Distill is 0.085 below Teacher")
+    assert sentences.compared(of_wrist(run), "kd", "teacher").startswith("Distill is 0.085 below Teacher")
     one = make_run(tmp_path / "one", seeds=1)
     for method, value in (("direct", 0.8), ("rdpd", 0.8001)):
         write_scores(one, method, "wrist", (value,))
-    assert tables.sentence(of_wrist(one), "rdpd") == "RDPD is within 0.001 of Direct in ROC-AUC with one seed."
+    assert sentences.compared(of_wrist(one), "rdpd") == "RDPD is within 0.001 of Direct in ROC-AUC with one seed."
 
 
 def test_sentences_of_a_data_set_count_the_views_and_say_what_is_more_than_chance(real):
-    said = tables.paired_sentences(real, "pamap2")
+    said = sentences.pairs(real, "pamap2")
     assert len(said) == 2 and said[0].startswith("PAMAP2, ROC-AUC: RDPD is above Direct in 1 of 1 view (+0.010); after")
     assert said[0].endswith("p < 0.05 in 1.") and "above Distill in 0 of 1 view (-0.090)" in said[1]
-    assert tables.paired_sentences(real, "uci_har") == []
+    assert sentences.pairs(real, "uci_har") == []
 
 
 def test_with_two_seeds_nothing_is_more_than_chance(run):
-    assert tables.paired_sentences(run, "pamap2")[0].endswith("(+0.040); after Holm's correction p < 0.05 in none.")
+    assert sentences.pairs(run, "pamap2")[0].endswith("(+0.040); after Holm's correction p < 0.05 in none.")
 
 
 def test_sentences_of_a_sweep_say_where_each_method_begins_and_ends(run):
     write_noise_sweep(run, "wrist", ABOVE)
-    assert tables.sweep_changes(run, "figure3", "pamap2", "wrist") == [
+    assert sentences.sweep_changes(run, "figure3", "pamap2", "wrist") == [
         "Direct: ROC-AUC 0.850 at amplitude 0, 0.700 at 1 (-0.150).",
         "RDPD: ROC-AUC 0.900 at amplitude 0, 0.800 at 1 (-0.100).",
     ]
@@ -246,14 +246,14 @@ def test_the_ledger_says_each_step_once_with_blanks_where_nothing_is_counted():
 
 
 def test_a_sentence_says_what_a_method_reaches(run, tmp_path):
-    assert tables.reached(of_wrist(run), "rdpd") == (
+    assert sentences.reached(of_wrist(run), "rdpd") == (
         "RDPD reaches 0.860 in ROC-AUC on the test windows (mean of 2 seeds, 0.850 to 0.870)."
     )
-    assert tables.reached(of_wrist(run), "teacher", "pr_auc").startswith("Teacher reaches 0.910 in PR-AUC")
-    assert tables.reached(of_wrist(run), "rdpd_r1").startswith("RDPDr1 has no ROC-AUC")
+    assert sentences.reached(of_wrist(run), "teacher", "pr_auc").startswith("Teacher reaches 0.910 in PR-AUC")
+    assert sentences.reached(of_wrist(run), "rdpd_r1").startswith("RDPDr1 has no ROC-AUC")
     one = make_run(tmp_path / "one", seeds=1)
     write_scores(one, "kd", "wrist", (0.8,))
-    assert tables.reached(of_wrist(one), "kd") == "Distill reaches 0.800 in ROC-AUC on the test windows (one seed)."
+    assert sentences.reached(of_wrist(one), "kd") == "Distill reaches 0.800 in ROC-AUC on the test windows (one seed)."
 
 
 @pytest.mark.parametrize(
@@ -268,9 +268,9 @@ def test_a_sentence_says_what_a_method_reaches(run, tmp_path):
 def test_a_sentence_says_which_epochs_were_kept(epochs, said):
     history = {"train_loss": [1.0] * 5, "validation_roc_auc": [0.8] * 5}
     fitted = [Fitted(None, None, epoch, "validation ROC-AUC", history) for epoch in epochs]
-    assert tables.trained(fitted) == said
+    assert sentences.trained(fitted) == said
     by_loss = [Fitted(None, None, 2, "validation loss", {**history, "validation_roc_auc": [np.nan] * 5})]
-    assert tables.trained(by_loss) == "Kept: epoch 2 of 5, by the validation loss."
+    assert sentences.trained(by_loss) == "Kept: epoch 2 of 5, by the validation loss."
 
 
 # -------------------------------------------------------------------------------------------------------- others
@@ -337,17 +337,17 @@ def test_a_claim_with_a_missing_level_does_not_hold(run):
 
 
 def test_sentences_of_a_sweep_say_the_papers_words_and_what_came_out(run):
-    assert tables.sweep_sentences(run, "figure3", "pamap2") == []
+    assert sentences.sweep(run, "figure3", "pamap2") == []
     write_noise_sweep(run, "wrist", ABOVE)
     write_noise_sweep(run, "chest", CROSSED)
-    said = tables.sweep_sentences(run, "figure3", "pamap2")
+    said = sentences.sweep(run, "figure3", "pamap2")
     assert said[0] == "The paper: both fall with the amplitude, and RDPD stays above Direct."
     assert "Wrist, ROC-AUC: RDPD is above Direct at all 2 amplitudes (least at 0: +0.050)." in said
     assert "Chest, ROC-AUC: RDPD is above Direct at 1 of 2 amplitudes (least at 1: +0.000)." in said
     assert len(said) == 5
-    assert len(tables.sweep_sentences(of_wrist(run, "07_rdpd"), "figure3", "pamap2", "wrist")) == 3
+    assert len(sentences.sweep(of_wrist(run, "07_rdpd"), "figure3", "pamap2", "wrist")) == 3
     write_size_sweep(run)
-    said = tables.sweep_sentences(run, "figure2", "pamap2")
+    said = sentences.sweep(run, "figure2", "pamap2")
     assert "above Direct at 0 of 2 fractions (least at 0.5: +0.000), above Distill at 0 of 2 fractions" in said[1]
 
 
