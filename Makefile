@@ -37,7 +37,7 @@ reproduce: setup  ## run the paper's pipeline; PROFILE, DATASETS, SOURCE, RAW, S
 		--results "$(RESULTS)" --cores "$(CORES)"
 
 site: setup  ## the profile's executed notebooks, tables and figures as a web site in build/site; PROFILE, RESULTS
-	@$(BIN)/python -m rdpd_nb.site --profile "$(PROFILE)" --results "$(RESULTS)"
+	@$(BIN)/python docs/website.py --profile "$(PROFILE)" --results "$(RESULTS)"
 
 test: setup  ## unit tests, the workflow on a tiny profile, and nbval on all notebooks
 	@$(BIN)/python -m pytest -q

@@ -1,4 +1,4 @@
-"""Sphinx's settings for `make site`; rdpd_nb/site.py gathers the sources and calls Sphinx with this folder."""
+"""Sphinx's settings for `make site`; website.py gathers the sources and calls Sphinx with this folder."""
 
 from importlib.util import find_spec
 from pathlib import Path

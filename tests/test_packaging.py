@@ -64,7 +64,7 @@ def test_lock_pins_every_dependency_and_torch():
 
 
 def test_what_notebooks_and_package_import_is_a_dependency_and_the_site_has_an_extra_of_its_own():
-    sources = [path.read_text() for path in PACKAGE.rglob("*.py") if path != PACKAGE / "site.py"]
+    sources = [path.read_text() for path in PACKAGE.rglob("*.py")]
     sources += [notebook_code(path) for path in (ROOT / "notebooks").glob("*.ipynb")]
     dependencies = {name(entry) for entry in PROJECT["dependencies"]}
     origins = packages_distributions()

@@ -17,10 +17,11 @@ from urllib.parse import unquote, urljoin, urlsplit
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
+import website as site
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from rdpd_nb import data, jobs, records, render, site, tables
+from rdpd_nb import data, jobs, records, render, tables
 from rdpd_nb.errors import UserError
 from rdpd_nb.paper import METHODS, METRICS, STUDENT_METHODS
 

@@ -203,7 +203,7 @@ def test_training_counts_the_method_and_no_data_set():
         "params.py",
         "run.py",
         "reproduce.py",
-        "site.py",
+        "figures.py",
     }
 
 

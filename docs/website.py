@@ -1,4 +1,4 @@
-"""The web site of a profile, `python -m rdpd_nb.site`: what is stored is shown, nothing is executed.
+"""The web site of a profile, `python docs/website.py`: what is stored is shown, nothing is executed.
 
 Sphinx with MyST-NB renders it (docs/conf.py). This module gathers Sphinx's sources in a temporary folder: the executed
 notebooks, the committed ones, the pages of docs/, and as first page what notebook 10 makes: the tables of `tables`, as
@@ -19,14 +19,14 @@ from urllib.parse import urldefrag
 
 import yaml
 
-from . import jobs, manifest, params, render, tables
-from .data import DATASETS, SPECS
-from .errors import UserError
-from .files import replace_folder, root
-from .jobs import Job
-from .records import read_record
-from .reproduce import usable_cores
-from .run import Run
+from rdpd_nb import jobs, manifest, params, render, tables
+from rdpd_nb.data import DATASETS, SPECS
+from rdpd_nb.errors import UserError
+from rdpd_nb.files import replace_folder, root
+from rdpd_nb.jobs import Job
+from rdpd_nb.records import read_record
+from rdpd_nb.reproduce import usable_cores
+from rdpd_nb.run import Run
 
 TABLES = "10_tables_and_figures"  # the first page is its page
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s]+)")  # of Markdown, to a file
@@ -351,7 +351,7 @@ def _sphinx(source: Path, doctrees: Path, target: Path, run: Run) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m rdpd_nb.site", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python docs/website.py", description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="demo")
     parser.add_argument("--results", default="")
     known = parser.parse_args(arguments)
