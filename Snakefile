@@ -117,7 +117,7 @@ rule presets:
         *[f"{FIGURES}/{name}" for name in jobs.drawn("presets")],
         record=f"{HERE}/presets.json",
         notebook=f"{HERE}/presets.ipynb",
-    priority: 89
+    priority: 97  # it takes longest, waits for nothing else, and nothing waits for it but the tables
     message: "{wildcards.dataset}/{wildcards.view}/presets"
     shell: EXECUTE
 
