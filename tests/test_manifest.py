@@ -141,7 +141,8 @@ def test_every_committed_table_and_figure_has_a_known_origin(profile):
     assert len(files) > 25 and {p.stem for p in files} == set(named) == set(made["titles"])
     copies = {str(p.relative_to(folder / "records"))[: -len(".json")] for p in (folder / "records").rglob("*.json")}
     assert copies == set(made["records"]) == {record for there in named.values() for record in there}
-    assert [name for name, there in named.items() if not there] == ["table5"], "which comes from the code alone"
+    of_losses = {name for name in named if name.endswith("_combined_loss")}  # curves of Eq. 14, of no run
+    assert {name for name, there in named.items() if not there} == {"table5"} | of_losses
 
 
 @pytest.mark.parametrize("profile", COMMITTED)
