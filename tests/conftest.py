@@ -54,3 +54,41 @@ def real_root(request):
     if not RAW.is_dir():
         pytest.skip(f"no real data: {RAW} is not a folder; set RDPD_RAW")
     return RAW
+
+
+# ----------------------------------------------------------------------------------------- small models and windows
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Tensors are tiny in tests: a second thread gains nothing, and waits for long where the cores are busy."""
+    from made_up import threads
+
+    with threads(1):
+        yield
+
+
+@pytest.fixture
+def poor():
+    """Heart rate alone: 240 training windows, so that the second and last batch has 112 rows."""
+    from made_up import make_windows
+
+    return make_windows().select("hr")
+
+
+@pytest.fixture
+def double():
+    """New models are in double precision, so that rounding, which Adam makes larger, cannot hide a mistake."""
+    import torch
+
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def poor_double(double):
+    import numpy as np
+    from made_up import make_windows
+
+    return make_windows(dtype=np.float64).select("hr")

@@ -34,12 +34,7 @@ from rdpd_nb.engine import checkpoints, setup
 from rdpd_nb.errors import UserError
 from rdpd_nb.training import Fitted, make_member
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tensors are tiny here: a second thread gains nothing, and waits for long where the cores are busy."""
-    with threads(1):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +42,6 @@ def every_epoch(monkeypatch):
     """A checkpoint and a line of progress after every epoch."""
     monkeypatch.setattr(checkpoints, "SECONDS", 0)
     monkeypatch.setattr(engine, "QUIET_SECONDS", -1)
-
-
-@pytest.fixture
-def poor() -> Windows:
-    return select(make_windows(), "hr")
 
 
 def killed(members, windows, epochs: int, folder: Path, after: int, **options) -> None:

@@ -7,24 +7,10 @@ import pytest
 import torch
 from made_up import make_windows, quietly, select, student
 
-from rdpd_nb.data.windows import Windows
 from rdpd_nb.draws import epoch_order, noise_series, some_recordings
 from rdpd_nb.errors import UserError
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tensors are tiny here: a second thread gains nothing, and waits for long where the cores are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def poor() -> Windows:
-    """Heart rate alone: 240 training windows, so that the second and last batch has 112 rows."""
-    return select(make_windows(), "hr")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_every_epoch_shuffles_the_training_windows_anew_and_seeds_shuffle_differently():

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up import BIT_EQUAL, CLOSE_IN_DOUBLE, make_windows, mixed_members, quietly, same, select, student, threads
+from made_up import BIT_EQUAL, CLOSE_IN_DOUBLE, mixed_members, quietly, same, student, threads
 
 from rdpd_nb import engine
-from rdpd_nb.data.windows import Windows, split, standardise
+from rdpd_nb.data.windows import split, standardise
 from rdpd_nb.draws import epoch_order, mask_shapes, noise_series
 from rdpd_nb.engine import setup, shards
 from rdpd_nb.engine.stack import RCNNStack
@@ -18,33 +18,7 @@ from rdpd_nb.errors import UserError
 from rdpd_nb.paper import STUDENT_METHODS
 from rdpd_nb.training import Fitted, make_member, predict
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tensors are tiny here: a second thread gains nothing, and waits for long where the cores are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def poor() -> Windows:
-    """Heart rate alone: 240 training windows, so that the second and last batch has 112 rows."""
-    return select(make_windows(), "hr")
-
-
-@pytest.fixture
-def double():
-    """New models are in double precision, so that rounding, which Adam makes larger, cannot hide a mistake."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-@pytest.fixture
-def poor_double(double) -> Windows:
-    return select(make_windows(dtype=np.float64), "hr")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -8,16 +8,9 @@ from rdpd_nb.engine.kernels import Convolution, lstm
 from rdpd_nb.engine.stack import RCNNStack
 from rdpd_nb.models import RCNN
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 every_form = pytest.mark.parametrize(("dataset", "view"), FORMS)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tensors are tiny here: a second thread gains nothing, and waits for long where the cores are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make_stack(dataset: str, view: str, dtype: torch.dtype = torch.float64, members: int = 3):

@@ -27,38 +27,12 @@ from rdpd_nb.models import RCNN
 from rdpd_nb.paper import STUDENT_METHODS, SWITCHES, Protocol
 from rdpd_nb.training import Fitted, Member, fit, fit_one, make_member, predict
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 # Adam makes the rounding of a gradient that is next to nothing larger; a step is 1e-3.
 CLOSE_AFTER_ADAM = {"rtol": 1e-6, "atol": 1e-6}
 # Switches that say what is read, split or scored, and not how a member is trained.
 OF_DATA_OR_SCORE = ("pamap2_held_out", "mimic3_split", "noise_on", "macro_f1")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tensors are tiny here: a second thread gains nothing, and waits for long where the cores are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def poor() -> Windows:
-    """Heart rate alone: 240 training windows, so that the second and last batch has 112 rows."""
-    return select(make_windows(), "hr")
-
-
-@pytest.fixture
-def double():
-    """New models are in double precision, so that rounding, which Adam makes larger, cannot hide a mistake."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-@pytest.fixture
-def poor_double(double) -> Windows:
-    return select(make_windows(dtype=np.float64), "hr")
 
 
 # -------------------------------------------------------------------------- what training is, by an independent loop
