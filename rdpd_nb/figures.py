@@ -266,14 +266,14 @@ def method_legend(figure: Figure, methods: list[str], lines: bool = False) -> No
 
 def heatmap(axis: Axes, values: pd.DataFrame, annotation: pd.DataFrame | np.ndarray, label: str) -> None:
     """Cells of a frame from 0 (dark) to 1 with text in them; `label`, with its unit, is that of the colour bar."""
-    image = axis.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    for (i, j), text in np.ndenumerate(np.asarray(annotation)):
-        dark = values.iloc[i, j] < 0.5 or pd.isna(values.iloc[i, j])
-        axis.text(j, i, text, ha="center", va="center", color="white" if dark else "black", fontsize=8.5)
-    axis.set_xticks(range(values.shape[1]), values.columns, rotation=45, ha="right", rotation_mode="anchor")
-    axis.set_yticks(range(values.shape[0]), values.index)
-    axis.grid(False)
-    axis.figure.colorbar(image, ax=axis, label=label)
+    import seaborn  # takes half a second, and only a teacher has a heat map
+
+    seaborn.heatmap(
+        values, vmin=0, vmax=1, cmap="cividis", annot=annotation, fmt="", annot_kws={"fontsize": 8.5},
+        cbar_kws={"label": label}, ax=axis,
+    )  # fmt: skip
+    axis.set_xticks(axis.get_xticks(), axis.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
+    axis.tick_params("y", rotation=0)
 
 
 # ------------------------------------------------------------------------------------------------------- sweeps
