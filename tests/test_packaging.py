@@ -103,7 +103,9 @@ def test_pages_name_commands_that_the_makefile_has(page):
 
 
 def test_make_help_lists_every_target():
-    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert {line.split()[0] for line in said.split("\n\n")[0].splitlines()} == TARGETS
 
 

@@ -159,7 +159,7 @@ def test_a_changed_training_makes_stale_all_but_what_is_read(marks_after):
     read = {name for name in names if name.endswith("/preprocessing")}
     for name in ("training.py", "losses.py", "models.py", "evaluation.py"):
         assert change(name) | {"tables"} == names - read
-    assert change("reproduce.py") == change("run.py") == set()
+    assert change("reproduce.py") == set()
     assert change("losses.py", "# a comment\n") == set()
 
 
@@ -188,7 +188,9 @@ def test_the_snakefile_states_the_notebooks_order_and_who_waits_for_figure_2s_te
     assert waits["tables"] == {job.name for job in plan} - {"tables"}
     text = (ROOT / "Snakefile").read_text()
     stated = re.findall(r"notebooks/(\d\d)_\w+\.ipynb\"\)(?:(?!\nrule).)*?priority: (\d+)", text, re.DOTALL)
-    assert len(stated) >= 5 and all(int(number) + int(priority) == 100 for number, priority in stated)
+    priorities = {int(number): int(priority) for number, priority in stated}
+    assert priorities.pop(11) == 97  # begins early: it takes longest
+    assert len(priorities) >= 4 and all(number + priority == 100 for number, priority in priorities.items())
 
 
 def test_a_broken_raw_file_stops_with_one_sentence_and_leaves_no_record(done, tmp_path):
