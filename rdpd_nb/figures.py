@@ -240,20 +240,21 @@ def scores(run: Run, dataset: str, view: str = "") -> Drawn:
 def dots(axis: Axes, frame: pd.DataFrame, groups: list[str], metric: str = "roc_auc") -> None:
     """Mean over seeds of each group and method, a row a group; under five seeds with a dot each, else with the 95 %
     bootstrap interval. frame: columns group, method and the metric, a row a seed."""
-    methods = [method for method in METHODS if method in set(frame["method"])]
+    methods, seeds = [method for method in METHODS if method in set(frame["method"])], 0
     for j, method in enumerate(methods):
         shift = 0.66 * ((j + 0.5) / len(methods) - 0.5)
         for i, group in enumerate(groups):
             values = frame.loc[(frame["group"] == group) & (frame["method"] == method), metric].dropna()
             if values.empty:
                 continue
-            colour, y = COLOURS[method], i + shift
+            colour, y, seeds = COLOURS[method], i + shift, max(seeds, len(values))
             if len(values) < FEW_SEEDS:
                 axis.plot(values, np.full(len(values), y), ".", color=colour, markersize=4)
             else:
                 axis.plot(bootstrap_interval(values.tolist()), [y, y], color=colour, linewidth=2)
             axis.plot(values.mean(), y, MARKERS[method], color=colour)
-    axis.set(yticks=range(len(groups)), yticklabels=groups, xlabel=f"test {METRICS.get(metric, metric)}")
+    marks = f"dots: the {seeds} seeds" if seeds < FEW_SEEDS else f"bars: 95 % interval over {seeds} seeds"
+    axis.set(yticks=range(len(groups)), yticklabels=groups, xlabel=f"test {METRICS.get(metric, metric)}: mean; {marks}")
     axis.set_ylim(len(groups) - 0.5, -0.5)  # the first on top
 
 

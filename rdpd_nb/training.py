@@ -149,8 +149,9 @@ def fit_one(member: Member, windows: Windows, epochs: int = 200, patience: int =
             history[name].append(value)
         by, score = ("validation loss", -validation_loss) if np.isnan(auc) else ("validation ROC-AUC", auc)
         if score > best_score:
-            best_score, heard = score, tuple(rows.numpy().copy() for rows in said) if speaks else None
-            best = Fitted(member, copy.deepcopy(model), epoch + 1, by, history, heard)
+            best_score = score
+            kept = tuple(rows.numpy().copy() for rows in said) if speaks else None
+            best = Fitted(member, copy.deepcopy(model), epoch + 1, by, history, kept)
         if patience and epoch + 1 - best.best_epoch >= patience:
             break
     return best
