@@ -21,7 +21,7 @@ DROPOUT = 0.5
 class Protocol:
     """What the paper's text leaves open or the released code does otherwise: one switch each, the text's by default.
 
-    The last two are neither: with them notebook 11 takes apart why imitation can do harm.
+    The last three are neither: with them notebooks 8 and 11 take apart why imitation can do harm.
     """
 
     # Where the teacher's knowledge comes from: one pass of the kept checkpoint in evaluation mode, or what came out
@@ -36,7 +36,10 @@ class Protocol:
     noise_on: Literal["poor_view", "all_channels"] = "poor_view"  # all channels: the teacher is noisy too
     macro_f1: Literal["threshold", "argmax"] = "threshold"
     teacher_temperature: Literal["T", "1"] = "T"  # in the teacher's training, Eq. 8
-    soft_scale: Literal["T2", "1"] = "T2"  # factor of L_soft, Eq. 12
+    soft_scale: Literal["T2", "T", "1", "1/T", "1/T2"] = "T2"  # factor of L_soft, Eq. 12
+    # Where the teacher knows but some of the training windows (Figure 2): L_soft and L_att are means over these, so that
+    # their weight stays, or over all windows, so that it falls with the fraction.
+    few_rich: Literal["taught", "all"] = "taught"
 
     def adapt(self, spec: "Spec") -> "Spec":
         """A data set's spec under this protocol."""
@@ -51,7 +54,7 @@ class Protocol:
 
 PAPER = Protocol()  # the text's
 SWITCHES = {name: get_args(hint) for name, hint in get_type_hints(Protocol).items()}  # allowed values, the text's first
-NOT_RELEASED = ("teacher_temperature", "soft_scale")  # switches that the released code has as the text
+NOT_RELEASED = ("teacher_temperature", "soft_scale", "few_rich")  # switches that the released code has as the text
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ METHODS = {
     )
 }
 STUDENT_METHODS = tuple(name for name in METHODS if name != "teacher")
+ANCHOR = Method("logistic", "Logistic regression", (), "01_preprocessing")  # what the networks are held against
 METRICS = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "macro_f1": "macro-F1"}
 
 

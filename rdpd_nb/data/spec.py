@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import UserError
 
-SPLITS = ("subjects", "random", "official")
+SPLITS = ("subjects", "random", "official", "folds")
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class Spec:
     teacher: Size
     student: Size
     temperature: float  # T
-    split: str  # 'subjects' (fixed), 'random' (80/10/10 of the subjects, drawn by seed) or 'official' (test given)
+    split: str  # how `windows.split` divides people: one of SPLITS
     validation_subjects: tuple[int, ...] = ()
     test_subjects: tuple[int, ...] = ()
-    held_out: float = 0.1  # of a random split: share of the subjects for validation, and again for test
+    held_out: float = 0.1  # share of the subjects drawn for validation; of a random split, and again for test
     table: str = ""  # key of its table in published.json
 
     def __post_init__(self) -> None:

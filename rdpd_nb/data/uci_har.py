@@ -32,6 +32,7 @@ SPEC = Spec(
     student=Size((16,), 8, phantom=32),
     temperature=5.0,
     split="official",
+    held_out=0.2,
 )
 WINDOWS = {"train": 7352, "test": 2947}  # there are no published sums to check a download against
 SOURCE = Source(

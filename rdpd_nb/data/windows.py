@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..paper import PAPER, Protocol
 from .spec import Spec
 
-SOURCES = ("simulated", "real")
+SOURCES = ("simulated", "embedded", "real")  # embedded: real data in the repository
 PARTS = ("", "train", "test")
 
 
@@ -86,7 +86,7 @@ class Windows:
     """All windows of one view of a data set. The label is beside the series, never a column of it."""
 
     spec: Spec  # under `protocol`
-    source: str  # 'simulated' or 'real'
+    source: str  # one of SOURCES
     view: str
     series: np.ndarray  # (N, D) float32, raw units, the view's channels only
     start: np.ndarray  # (n,) first row of each window
@@ -299,22 +299,22 @@ def fingerprint(*parts: str | np.ndarray) -> str:
 def split(windows: Windows, seed: int) -> Split:
     """Training, validation and test windows, by subject (Section 3.1); the data set's spec says which way.
 
-    'subjects': fixed (PAMAP2). 'random': 80/10/10 of the subjects, drawn by seed (PTBDB, MIMIC-III). 'official':
-    the publisher's test part, and a fifth of the training subjects, drawn by seed, for validation (UCI HAR).
+    'subjects': fixed (PAMAP2). 'random': a share of the subjects validates and as many are tested, drawn by seed
+    (PTBDB, MIMIC-III: 80/10/10). 'official': the publisher's test part; a share of the others, drawn by seed,
+    validates. 'folds': fold `seed` tests one subject, the next one validates. What is drawn is stratified: see `_draw`.
     """
     spec = windows.spec
     subjects = np.unique(windows.subject)
     rng = np.random.default_rng(seed)
     if spec.split == "subjects":
         validation, test = np.array(spec.validation_subjects), np.array(spec.test_subjects)
+    elif spec.split == "folds":
+        validation, test = (subjects[[(seed + next_one) % len(subjects)]] for next_one in (1, 0))
     elif spec.split == "random":
-        shuffled = rng.permutation(subjects)
-        share = max(1, round(len(subjects) * spec.held_out))
-        validation, test = shuffled[:share], shuffled[share : 2 * share]
+        validation, test = _draw(windows, rng.permutation(subjects), spec.held_out, 2)
     else:
         test = np.unique(windows.recording_subject[windows.recording_part == "test"])
-        rest = np.setdiff1d(subjects, test)
-        validation = rng.permutation(rest)[: max(1, round(len(rest) / 5))]
+        (validation,) = _draw(windows, rng.permutation(np.setdiff1d(subjects, test)), spec.held_out, 1)
     train = np.setdiff1d(subjects, np.concatenate([validation, test]))
     who = {"train": train, "validation": np.sort(validation), "test": np.sort(test)}
     index = {part: np.flatnonzero(np.isin(windows.subject, ids)) for part, ids in who.items()}
@@ -329,6 +329,28 @@ def split(windows: Windows, seed: int) -> Split:
                 f"the data holds subjects {subjects[:20].tolist()}; add recordings of the missing subjects."
             )
     return Split(**index, subjects=who)
+
+
+def _draw(windows: Windows, shuffled: np.ndarray, share: float, parts: int) -> list[np.ndarray]:
+    """`parts` times a share of the subjects `shuffled`, stratified, so that every part holds every class where it can.
+
+    A subject's stratum is the rarest of its classes. Each stratum gives its share to each part, one subject at least;
+    one with too few subjects to leave any for training gives none.
+    """
+    everyone, who = np.unique(windows.subject, return_inverse=True)
+    has = np.zeros((len(everyone), len(windows.spec.classes)), bool)
+    has[who, windows.label] = True
+    has = has[np.searchsorted(everyone, shuffled)]  # (subjects, C)
+    rarest = np.where(has, has.sum(0), len(shuffled) + 1).argmin(1)
+    strata = [shuffled[rarest == c] for c in np.unique(rarest)]
+    sizes, total = np.array([len(stratum) for stratum in strata]), max(1, round(len(shuffled) * share))
+    count = (sizes * share).astype(int)
+    count[np.argsort(count - sizes * share, kind="stable")[: max(0, total - count.sum())]] += 1  # largest remainders
+    count = np.where(sizes > parts, np.maximum(count, 1), 0)
+    if not count.any():  # every class has too few subjects: any of them
+        strata, count = [shuffled], [total]
+    cut_at = [np.split(stratum[: parts * n], parts) for stratum, n in zip(strata, count, strict=True)]
+    return [np.concatenate(part) for part in zip(*cut_at, strict=True)]
 
 
 def standardiser(windows: Windows, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
