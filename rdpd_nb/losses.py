@@ -12,6 +12,9 @@ from torch import Tensor
 
 from .paper import BATCH_SIZE, PAPER, Protocol
 
+IMITATION = ("soft", "attention")  # terms that a window without knowledge does not have
+POWERS = {"T2": 2, "T": 1, "1": 0, "1/T": -1, "1/T2": -2}  # of T in L_soft, by Protocol.soft_scale
+
 
 def log_softmax_t(logits: Tensor, temperature: float = 1.0) -> Tensor:
     """log S(x, T), Eq. 6, for logits (..., rows, C)."""
@@ -86,6 +89,7 @@ def member_loss(
     taught: tuple[Tensor, Tensor] | None = None,
     weight: Tensor | None = None,
     uses: Tensor | None = None,
+    share: float | Tensor = 1.0,
     protocol: Protocol = PAPER,
 ) -> Tensor:
     """What a member minimises on a batch: the mean over rows of the plain sum of its terms (Eq. 8; Eq. 15, ablations).
@@ -93,26 +97,30 @@ def member_loss(
     terms: of 'teacher', 'hard', 'soft', 'combined', 'attention'. log_attention (B, M), logits (B, C), y (B,); combine
     (3,): w1, w2, b of Eq. 13. taught: the teacher's soft labels (B, C) and attention (B, M); a row of zeros is a window
     the teacher said nothing about, which has no 'soft' and no 'attention'. weight (B,): each row's share of the mean,
-    1/B by default, 0 for padding. For E members at once every shape has a leading E, the loss is (E,), and uses
-    (E, terms) is 1 where a member has the term. What differs by `protocol` differs here and nowhere else.
+    1/B by default, 0 for padding. share, above 0: that of the member's training windows that have knowledge, by which
+    its 'soft' and 'attention' are divided, so that over an epoch they are means over these; 1 where it has none, and
+    without effect under `few_rich` 'all'. For E members at once every shape has a leading E, the loss is (E,), share is
+    one number or (E,), and uses (E, terms) is 1 where a member has the term. What differs by `protocol` differs here
+    and nowhere else.
     """
     p_teacher, a_teacher = taught or (None, None)
     imitate = attention_loss if protocol.attention_kl == "student_teacher" else attention_loss_reversed
     compute = {
         "teacher": lambda: teacher_loss(logits, y, temperature if protocol.teacher_temperature == "T" else 1.0),
         "hard": lambda: hard_loss(logits, y),
-        "soft": lambda: (
-            soft_loss(logits, p_teacher, temperature) * (1.0 if protocol.soft_scale == "T2" else temperature**-2)
-        ),
+        "soft": lambda: soft_loss(logits, p_teacher, temperature) * temperature ** (POWERS[protocol.soft_scale] - 2),
         "combined": lambda: combined_loss(logits, combine, y, temperature),
         "attention": lambda: imitate(log_attention, a_teacher) * (a_teacher.sum(-1) > 0),
     }
     if weight is None:
         weight = torch.full_like(y, 1 / y.shape[-1], dtype=logits.dtype)
+    per_row = share.unsqueeze(-1) if isinstance(share, Tensor) else share
     total = 0.0
     for i, term in enumerate(terms):
         rows = compute[term]()  # (..., B)
-        if protocol.short_batch == "over_128" and term in ("soft", "attention"):
+        if protocol.short_batch == "over_128" and term in IMITATION:
             rows = rows / (weight * BATCH_SIZE).clamp_min(1)  # undoes the mean over a short batch's rows
+        if protocol.few_rich == "taught" and term in IMITATION:
+            rows = rows / per_row
         total = total + (rows if uses is None else uses[..., i, None] * rows)
     return (total * weight).sum(-1)

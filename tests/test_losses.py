@@ -307,6 +307,69 @@ def test_padding_has_no_weight_and_a_short_batch_is_the_mean_over_its_rows():
     torch.testing.assert_close(padded, short)
 
 
+@pytest.mark.parametrize(("scale", "power"), [("T2", 2), ("T", 1), ("1", 0), ("1/T", -1), ("1/T2", -2)])
+def test_the_soft_loss_is_scaled_by_a_power_of_T_and_no_other_term_is(scale, power):
+    cross_entropy = 0.7 * math.log(2) + 0.2 * math.log(3) + 0.1 * math.log(6)
+    a_student, a_teacher = float64([[0.5, 0.5]]), float64([[0.9, 0.1]])
+    settings = {"combine": PUBLISHED_COMBINE, "temperature": T, "protocol": Protocol(soft_scale=scale)}
+    one = {"log_attention": a_student.log(), "logits": LOGITS[None], "y": torch.tensor([1])}
+    taught = float64([P_TEACHER]), a_teacher
+    got = {
+        term: member_loss((term,), **one, taught=taught, **settings).item() for term in ("hard", "soft", "attention")
+    }
+    assert got["soft"] == pytest.approx(T**power * cross_entropy)
+    assert got["hard"] == pytest.approx(math.log(14 / 4))
+    assert got["attention"] == pytest.approx(0.5 * math.log(0.5 / 0.9) + 0.5 * math.log(0.5 / 0.1))
+
+
+@pytest.mark.parametrize(("few_rich", "soft"), [("taught", 5.0), ("all", 5.0 / 4)])
+def test_imitation_is_the_mean_over_the_windows_with_knowledge_or_over_all(few_rich, soft):
+    """Four windows, one of them with knowledge: by hand. The hard loss is the mean over the four either way."""
+    logits = LOGITS.repeat(4, 1)
+    p_teacher, a_teacher = torch.zeros(4, 3, dtype=torch.float64), torch.zeros(4, 2, dtype=torch.float64)
+    p_teacher[2], a_teacher[2] = float64(P_TEACHER), float64([0.9, 0.1])
+    one = {"log_attention": float64([[0.5, 0.5]]).log().repeat(4, 1), "logits": logits, "y": torch.tensor([0, 1, 2, 2])}
+    settings = {"combine": PUBLISHED_COMBINE, "temperature": T, "protocol": Protocol(few_rich=few_rich)}
+
+    def of(term: str) -> float:
+        return member_loss((term,), **one, taught=(p_teacher, a_teacher), share=1 / 4, **settings).item()
+
+    of_the_one = T**2 * (0.7 * math.log(2) + 0.2 * math.log(3) + 0.1 * math.log(6))
+    attention_of_it = 0.5 * math.log(0.5 / 0.9) + 0.5 * math.log(0.5 / 0.1)
+    assert of("soft") == pytest.approx(of_the_one * soft / 5)
+    assert of("attention") == pytest.approx(attention_of_it * soft / 5)
+    assert of("hard") == pytest.approx((math.log(14 / 9) + math.log(14 / 4) + 2 * math.log(14)) / 4)
+
+
+@pytest.mark.parametrize("protocol", [Protocol(), Protocol(short_batch="over_128")], ids=["text", "code"])
+def test_over_the_batches_of_an_epoch_imitation_weighs_what_it_does_where_all_windows_have_knowledge(protocol):
+    """Whatever batch the taught windows fall into: the plain sum of the batches' soft losses is that of the taught."""
+    batch = of_member(a_batch(1, 8), 0)
+    known = torch.tensor([1, 0, 0, 1, 0, 0, 0, 1], dtype=torch.bool)
+    for rows in batch["taught"]:
+        rows[~known] = 0
+    halves = [{n: v[h] for n, v in batch.items() if n not in ("combine", "taught")} for h in (slice(4), slice(4, 8))]
+    for half, h in zip(halves, (slice(4), slice(4, 8)), strict=True):
+        half |= {"combine": batch["combine"], "taught": tuple(t[h] for t in batch["taught"])}
+    settings = {"temperature": 2.5, "protocol": protocol}
+    p_teacher = batch["taught"][0][known]
+    expected = losses.soft_loss(batch["logits"][known], p_teacher, 2.5).mean()
+    if protocol.short_batch == "over_128":
+        expected = expected * 4 / 128
+    got = sum(member_loss(("soft",), **half, share=3 / 8, **settings) for half in halves) / 2
+    torch.testing.assert_close(got, expected)
+
+
+def test_each_member_of_a_stack_has_its_own_share():
+    batch, share = a_batch(3), float64([1.0, 0.5, 0.1])
+    together = member_loss(METHODS["rdpd"].terms, **batch, temperature=2.5, share=share)
+    for e in range(3):
+        alone = member_loss(METHODS["rdpd"].terms, **of_member(batch, e), temperature=2.5, share=share[e].item())
+        torch.testing.assert_close(together[e], alone, rtol=1e-12, atol=1e-12)
+    direct = [member_loss(("hard", "combined"), **batch, temperature=2.5, share=s) for s in (share, 1.0)]
+    torch.testing.assert_close(*direct, rtol=0, atol=0)
+
+
 def test_a_window_the_teacher_said_nothing_about_has_neither_soft_nor_attention_loss():
     batch = of_member(a_batch(1), 0)
     for rows in batch["taught"]:
