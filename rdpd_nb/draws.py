@@ -21,15 +21,26 @@ def epoch_order(train: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, 2, epoch]).permutation(train)
 
 
-def some_recordings(recording: np.ndarray, train: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+def some_recordings(
+    recording: np.ndarray, label: np.ndarray, train: np.ndarray, fraction: float, seed: int
+) -> np.ndarray:
     """A fraction of the training windows `train`, by whole recordings, so that no window leaks (Figure 2).
 
-    recording (n,): that of each of the data set's windows. The recordings are put in an order drawn by seed and taken
-    until the fraction is reached: what a smaller fraction takes, a larger one takes too.
+    recording, label (n,): those of each of the data set's windows; a recording has one class. Within a class the
+    recordings are in an order drawn by seed; next is always one of the class of which the least share is taken, so that
+    every class is there from its first recording on and keeps its proportion as far as recordings allow. They are taken
+    until the fraction is reached and each class has one: what a smaller fraction takes, a larger one takes too.
     """
-    recordings = np.random.default_rng(seed).permutation(np.unique(recording[train]))
-    size = np.bincount(recording[train], minlength=recordings.max() + 1)[recordings].cumsum()
-    kept = recordings[: np.searchsorted(size, fraction * len(train) - 0.5) + 1]
+    found, first, size = np.unique(recording[train], return_index=True, return_counts=True)  # each (R,)
+    drawn = np.random.default_rng(seed).permutation(len(found))
+    size, of = size[drawn], label[train][first][drawn]
+    before = np.empty(len(found))  # share of a recording's class that comes before it
+    for c in np.unique(of):
+        windows = size[of == c]
+        before[of == c] = (windows.cumsum() - windows) / windows.sum()
+    order = before.argsort(kind="stable")
+    enough = np.searchsorted(size[order].cumsum(), fraction * len(train) - 0.5) + 1
+    kept = found[drawn[order[: max(enough, (before == 0).sum())]]]
     return train[np.isin(recording[train], kept)]
 
 

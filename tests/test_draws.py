@@ -24,22 +24,90 @@ def test_every_epoch_shuffles_the_training_windows_anew_and_seeds_shuffle_differ
 
 # --------------------------------------------------------------------------------------------- rich data, Figure 2
 
+LONG = np.repeat(np.arange(40), np.arange(1, 41))  # recordings of 1 to 40 windows
+SINGLE = np.arange(600)  # each window a recording of its own, as in CinC 2012
+# Each recording's class: of the long ones eight of each of five; of the single ones 10, 60, 230 and 300 of four.
+KINDS = {
+    "long": (LONG, (np.arange(40) % 5)[LONG]),
+    "single": (SINGLE, np.random.default_rng(0).permutation(np.repeat(np.arange(4), (10, 60, 230, 300)))),
+}
+every_kind = pytest.mark.parametrize("kind", KINDS)
 
+
+def one_by_one(recording, label, train, fraction, seed) -> set[int]:
+    """The recordings taken, by the rule in words: next is one of the class of which the least share is taken."""
+    found = list(np.random.default_rng(seed).permutation(np.unique(recording[train])))
+    of = {r: label[recording == r][0] for r in found}
+    size = {r: int((recording[train] == r).sum()) for r in found}
+    whole = {c: sum(size[r] for r in found if of[r] == c) for c in of.values()}
+    taken = []
+    while sum(size[r] for r in taken) < fraction * len(train) - 0.5 or {of[r] for r in taken} != set(whole):
+        share = {c: sum(size[r] for r in taken if of[r] == c) / whole[c] for c in whole}
+        left = [r for r in found if r not in taken]
+        taken.append(min(left, key=lambda r: (share[of[r]], left.index(r))))
+    return set(taken)
+
+
+@every_kind
 @pytest.mark.parametrize("seed", range(3))
-def test_a_fraction_of_the_training_windows_is_of_whole_recordings_and_part_of_every_larger_one(seed):
-    recording = np.repeat(np.arange(40), np.arange(1, 41))  # the first has one window, the last 40
+def test_the_recordings_taken_are_those_of_the_rule_in_words(kind, seed):
+    recording, label = KINDS[kind]
     train = np.flatnonzero(recording % 4 != 0)
-    sets = [some_recordings(recording, train, fraction, seed) for fraction in (0.1, 0.4, 0.8, 1.0)]
+    for fraction in (0.001, 0.05, 0.3, 0.9):
+        kept = some_recordings(recording, label, train, fraction, seed)
+        assert set(recording[kept]) == one_by_one(recording, label, train, fraction, seed)
+
+
+@every_kind
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fraction_of_the_training_windows_is_of_whole_recordings_and_part_of_every_larger_one(kind, seed):
+    recording, label = KINDS[kind]
+    train = np.flatnonzero(recording % 4 != 0)
+    longest = np.bincount(recording[train]).max()
+    sets = [some_recordings(recording, label, train, fraction, seed) for fraction in (0.1, 0.4, 0.8, 1.0)]
     for fraction, kept in zip((0.1, 0.4, 0.8, 1.0), sets, strict=True):
         np.testing.assert_array_equal(kept, train[np.isin(recording[train], recording[kept])])
-        assert 0 <= len(kept) - fraction * len(train) < 40.5, "enough, and not a recording more"
+        every_class_once = len(np.unique(label[train])) * longest if fraction == 0.1 else 0
+        assert -0.5 <= len(kept) - fraction * len(train) < max(longest, every_class_once) + 0.5, "not one more"
     assert all(set(one) < set(two) for one, two in zip(sets, sets[1:], strict=False))
     np.testing.assert_array_equal(sets[-1], train)
 
 
+@every_kind
+@pytest.mark.parametrize("fraction", [1e-6, 0.01, 0.1, 0.3])
+def test_every_class_is_kept_at_every_fraction(kind, fraction):
+    recording, label = KINDS[kind]
+    train = np.flatnonzero(recording % 4 != 0)
+    classes = np.unique(label[train])
+    for seed in range(20):
+        kept = some_recordings(recording, label, train, fraction, seed)
+        np.testing.assert_array_equal(np.unique(label[kept]), classes)
+        if fraction == 1e-6:
+            assert len(np.unique(recording[kept])) == len(classes), "one recording of each"
+
+
+def test_classes_keep_their_proportions_where_each_window_is_a_recording():
+    recording, label = KINDS["single"]
+    train = np.flatnonzero(recording % 4 != 0)
+    whole = np.bincount(label[train])
+    for fraction in (0.05, 0.2, 0.5, 0.8):
+        of_class = np.bincount(label[some_recordings(recording, label, train, fraction, 1)])
+        assert (abs(of_class - fraction * whole) <= 1.5).all(), (of_class, fraction * whole)
+
+
+def test_what_lies_outside_the_training_windows_changes_nothing():
+    recording, label = (np.concatenate([a, a]) for a in KINDS["single"])
+    recording[600:] += 600
+    train = np.arange(0, 600, 2)
+    kept = some_recordings(recording, label, train, 0.2, 0)
+    label[600:] = 3
+    np.testing.assert_array_equal(some_recordings(recording, label, train, 0.2, 0), kept)
+    np.testing.assert_array_equal(some_recordings(recording[:600], label[:600], train, 0.2, 0), kept)
+
+
 def test_seeds_take_other_recordings():
-    recording = np.repeat(np.arange(20), 5)
-    assert len({some_recordings(recording, np.arange(100), 0.3, seed).tobytes() for seed in range(4)}) == 4
+    recording, label = np.repeat(np.arange(20), 5), np.repeat(np.arange(20) % 2, 5)
+    assert len({some_recordings(recording, label, np.arange(100), 0.3, seed).tobytes() for seed in range(4)}) == 4
 
 
 # ------------------------------------------------------------------------------------------------------ (g) noise
