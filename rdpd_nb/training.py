@@ -6,7 +6,7 @@ classes.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -50,6 +50,17 @@ class Member:
         """The loss terms of its method, as `losses.member_loss` names them."""
         return METHODS[self.method].terms
 
+    @property
+    def share(self) -> float:
+        """Share of its training windows of which its teacher says something; 1 without a teacher."""
+        return len(self.knowledge.window) / len(self.train) if self.knowledge else 1.0
+
+    def bounds(self, epochs: int, updates: Sequence[int] = ()) -> tuple[int, int]:
+        """Least and most epochs it trains, where `updates` are the least and most steps of Adam; at most `epochs`."""
+        steps = -(-len(self.train) // BATCH_SIZE)
+        least, most = (min(epochs, -(-update // steps)) for update in updates or (0, epochs * steps))
+        return least, most
+
 
 def make_member(
     windows: Windows, split: Split, seed: int, method: str, knowledge: Knowledge | None = None, **options
@@ -81,6 +92,7 @@ class Fitted:
     model: RCNN
     best_epoch: int
     selected_by: str  # 'validation ROC-AUC', or 'validation loss' where no class of the validation split can be scored
+    allowed: int  # epochs that it might have had
     history: dict[str, list[float]] = field(repr=False)  # train_loss, validation_loss (nats), validation_roc_auc
     # Soft labels (windows, C) and attention (windows, M) of the best epoch's steps, where Protocol.knowledge says so.
     said_in_training: tuple[np.ndarray, np.ndarray] | None = field(default=None, repr=False)
@@ -116,22 +128,26 @@ def steps_of(member: Member, windows: Windows, epoch: int) -> Iterator[tuple[np.
         yield index, [mask[: len(index)] for mask in next(masks)]
 
 
-def fit_one(member: Member, windows: Windows, epochs: int = 200, patience: int = 0) -> Fitted:
+def fit_one(
+    member: Member, windows: Windows, epochs: int = 200, patience: int = 0, updates: Sequence[int] = ()
+) -> Fitted:
     """Train one model. This is what training *is*; `fit` is this for many members at once, equal by test, and faster.
 
     Every epoch the member sees its training windows once in batches of 128, and is scored on its validation windows;
     the model with the best validation ROC-AUC is kept, or, where no class can be scored, with the lowest loss. With
-    `patience` it stops when the score has not risen for that many epochs.
+    `patience` it stops when the score has not risen for that many epochs. `updates`, if given, are the least and the
+    most steps of Adam: patience waits for the least, and nothing goes beyond the most (see `Member.bounds`).
     """
     spec, protocol = windows.spec, windows.protocol
     model = RCNN(spec, windows.view, member.seed)
     optimiser = torch.optim.Adam(model.parameters(), LEARNING_RATE)
-    settings = {"combine": model.combine, "temperature": spec.temperature, "protocol": protocol}
+    settings = {"combine": model.combine, "temperature": spec.temperature, "protocol": protocol, "share": member.share}
+    least, most = member.bounds(epochs, updates)
     history = {"train_loss": [], "validation_loss": [], "validation_roc_auc": []}
-    best, best_score = Fitted(member, model, 0, "", history), -float("inf")
+    best, best_score = Fitted(member, model, 0, "", most, history), -float("inf")
     speaks = member.method == "teacher" and protocol.knowledge == "training"  # as the released code's teachers do
     said = torch.zeros(len(windows), len(spec.classes)), torch.zeros(len(windows), spec.segments)
-    for epoch in range(epochs):
+    for epoch in range(most):
         model.train()
         total = 0.0
         for index, masks in steps_of(member, windows, epoch):
@@ -151,8 +167,8 @@ def fit_one(member: Member, windows: Windows, epochs: int = 200, patience: int =
         if score > best_score:
             best_score = score
             kept = tuple(rows.numpy().copy() for rows in said) if speaks else None
-            best = Fitted(member, copy.deepcopy(model), epoch + 1, by, history, kept)
-        if patience and epoch + 1 - best.best_epoch >= patience:
+            best = Fitted(member, copy.deepcopy(model), epoch + 1, by, most, history, kept)
+        if patience and epoch + 1 >= max(least, best.best_epoch + patience):
             break
     return best
 
@@ -175,6 +191,7 @@ def fit(
     epochs: int = 200,
     device: str = "auto",
     patience: int = 0,
+    updates: Sequence[int] = (),
     checkpoints: Path | None = None,
     progress: Callable[[str], None] = print,
     keep: bool = False,
@@ -185,7 +202,7 @@ def fit(
     killed, goes on from there to the same result. With `keep` the end is kept there too, for another notebook that
     needs the very same models. `progress` is called with a line now and then.
     """
-    found = engine.train(members, windows, epochs, device, patience, checkpoints, progress, keep)
+    found = engine.train(members, windows, epochs, device, patience, updates, checkpoints, progress, keep)
     return [Fitted(member, **fields) for member, fields in zip(members, found, strict=True)]
 
 

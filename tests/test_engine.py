@@ -118,7 +118,7 @@ def test_a_member_becomes_the_same_however_members_are_dealt_out(
 ):
     members = mixed_members(poor_double)
     if room:
-        whole = setup.Setup(members, poor_double, torch.device("cpu"), 0)
+        whole = setup.Setup(members, poor_double, torch.device("cpu"), 4, 0)
         monkeypatch.setitem(shards.SHARD_BYTES, "cpu", room * shards._bytes_of_a_member(whole))
     with threads(count):
         together = quietly(members, poor_double)

@@ -559,7 +559,7 @@ def test_lists_whole_floats_and_names_of_subjects_are_taken():
     names = [f"person {i}" for i in given["subject"]]
     windows = Windows.from_arrays(SPEC, given["x"].tolist(), given["y"].astype(float), names, view="all")
     assert windows.label.dtype == np.int64 and windows.subject.tolist() == names
-    assert split(windows, 0).counts()["subjects"] == {"train": 8, "validation": 1, "test": 1}
+    assert split(windows, 0).counts()["subjects"] == {"train": 6, "validation": 2, "test": 2}  # one a stratum
 
 
 @pytest.mark.parametrize(
@@ -595,7 +595,7 @@ def test_lists_whole_floats_and_names_of_subjects_are_taken():
         ({"subject": np.arange(20) / 4}, "subject holds float64; subjects are whole numbers or names"),
         ({"subject": np.full(20, None)}, "subject holds object"),
         ({"part": np.full(20, "validation")}, "part should be 'train', 'test' or ''"),
-        ({"source": "measured"}, "source is 'measured'; it should be 'simulated' or 'real'"),
+        ({"source": "measured"}, "source is 'measured'; it should be one of 'simulated', 'embedded', 'real'"),
     ],
 )
 def test_arrays_that_do_not_fit_the_spec_are_refused(changes, words):

@@ -173,7 +173,7 @@ class Windows:
                 raise UserError(f"{spec.title}: {name} is ragged; its rows should be of one length.") from None
         fault = _array_fault(spec, view, **given)
         if source not in SOURCES:
-            fault = f"source is {source!r}; it should be {' or '.join(map(repr, SOURCES))}"
+            fault = f"source is {source!r}; it should be one of {', '.join(map(repr, SOURCES))}"
         if fault:
             raise UserError(f"{spec.title}: {fault}.")
         x, y, subject = (given[name] for name in ("x", "y", "subject"))
@@ -349,8 +349,8 @@ def _draw(windows: Windows, shuffled: np.ndarray, share: float, parts: int) -> l
     count = np.where(sizes > parts, np.maximum(count, 1), 0)
     if not count.any():  # every class has too few subjects: any of them
         strata, count = [shuffled], [total]
-    cut_at = [np.split(stratum[: parts * n], parts) for stratum, n in zip(strata, count, strict=True)]
-    return [np.concatenate(part) for part in zip(*cut_at, strict=True)]
+    counted = list(zip(strata, count, strict=True))
+    return [np.concatenate([stratum[i * n : (i + 1) * n] for stratum, n in counted]) for i in range(parts)]
 
 
 def standardiser(windows: Windows, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

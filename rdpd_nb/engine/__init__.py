@@ -40,15 +40,17 @@ def train(
     epochs: int,
     device: str = "auto",
     patience: int = 0,
+    updates: Sequence[int] = (),
     checkpoints: Path | None = None,
     progress: Callable[[str], None] = print,
     keep: bool = False,
 ) -> list[dict]:
     """Train all members at once; for each the fields of `training.Fitted`. Arguments as in `training.fit`."""
     keep_freed_memory()
-    setup = Setup(members, windows, resolve_device(device), patience)
-    saved = Checkpoints(checkpoints, setup.key(epochs), progress, keep)
-    done, state = saved.read() or (0, setup.start(epochs))
+    setup = Setup(members, windows, resolve_device(device), epochs, patience, updates)
+    epochs = setup.epochs  # of the member that may train longest
+    saved = Checkpoints(checkpoints, setup.key(), progress, keep)
+    done, state = saved.read() or (0, setup.start())
     if done:  # the file's name only: what a notebook prints is kept, and may be published
         over = done == epochs or bool(state["stopped"].all())
         what = "trained before, taken over" if over else f"going on after epoch {done} of {epochs}"

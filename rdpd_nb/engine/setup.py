@@ -20,8 +20,18 @@ HISTORY = ("train_loss", "validation_loss", "validation_roc_auc")
 class Setup:
     """A training as it begins; members are `training.Member`s."""
 
-    def __init__(self, members: Sequence, windows: Windows, device: torch.device, patience: int):
+    def __init__(
+        self,
+        members: Sequence,
+        windows: Windows,
+        device: torch.device,
+        epochs: int,
+        patience: int,
+        updates: Sequence[int] = (),
+    ):
         self.members, self.windows, self.device, self.patience = members, windows, device, patience
+        self.least, self.most = torch.tensor([m.bounds(epochs, updates) for m in members], device=device).T
+        self.epochs = int(self.most.max())
         self.spec, self.protocol, view = windows.spec, windows.protocol, windows.view
         self.shapes = mask_shapes(self.spec, view)
         self.stack = RCNNStack([RCNN(self.spec, view, seed=m.seed) for m in members], device)
@@ -35,6 +45,7 @@ class Setup:
         # Soft labels (k, windows, C) and attention (k, windows, M) of each distinct Knowledge, and which a member has.
         distinct = list({id(m.knowledge): m.knowledge for m in members if m.knowledge is not None}.values())
         self.taught = self.teacher_of = None
+        self.share = torch.tensor([m.share for m in members], device=device)
         if distinct:
             rows = zip(*(k.rows(len(windows)) for k in distinct), strict=True)
             self.taught = [torch.stack(r).to(device) for r in rows]
@@ -44,7 +55,7 @@ class Setup:
         valid = np.arange(index.shape[1]) < np.array([[len(m.validation)] for m in members])
         self.validation, self.valid = torch.from_numpy(index).to(device), torch.from_numpy(valid).to(device)
 
-    def start(self, epochs: int) -> dict[str, Tensor]:
+    def start(self) -> dict[str, Tensor]:
         """The state before the first epoch: one row a member, in the order of the members."""
         weights, e = self.stack.flat, len(self.members)
         said = {}
@@ -62,12 +73,13 @@ class Setup:
             "best_score": torch.full((e,), -torch.inf, dtype=torch.float64),
             "best_epoch": torch.zeros(e, dtype=torch.int64),
             "stopped": torch.zeros(e, dtype=torch.int64),  # after which epoch, 0 while it trains
-            "history": torch.zeros(e, epochs, len(HISTORY), dtype=torch.float64),
+            "history": torch.zeros(e, self.epochs, len(HISTORY), dtype=torch.float64),
         }
 
-    def key(self, epochs: int) -> str:
+    def key(self) -> str:
         """Changes with everything that the result depends on: PyTorch, code, windows, settings, members."""
-        settings = f"{epochs} {self.patience} {self.device.type} {self.protocol}"
+        bounds = fingerprint(self.least.cpu().numpy(), self.most.cpu().numpy())
+        settings = f"{bounds} {self.patience} {self.device.type} {self.protocol}"
         parts: list = [
             torch.__version__,
             code("rdpd_nb.training"),
@@ -90,6 +102,7 @@ class Setup:
             found[e] = {
                 "model": self.stack.member(e, state["best"][row]).eval(),
                 "best_epoch": int(state["best_epoch"][row]),
+                "allowed": int(self.most[e]),
                 "selected_by": "validation loss" if bool(curves[-1].isnan().any()) else "validation ROC-AUC",
                 "history": {name: curve.tolist() for name, curve in zip(HISTORY, curves, strict=True)},
                 "said_in_training": said or None,

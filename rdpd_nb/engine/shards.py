@@ -59,6 +59,7 @@ class Shard:
         self.sizes = [sum(s > step for s in steps) for step in range(steps[0])]  # how many members each step has
         self.seeds = [m.seed for m in self.members]
         self.uses = setup.uses[self.which]
+        self.share = setup.share[self.which]
         self.teacher_of = setup.teacher_of[self.which] if setup.taught else None
         self.train_rows = torch.tensor([len(m.train) for m in self.members], device=setup.device)
         self.captured = CapturedSteps(self) if setup.device.type == "cuda" else None
@@ -106,6 +107,7 @@ class Shard:
             temperature=s.spec.temperature,
             taught=[rows[self.teacher_of[:k, None], index] for rows in s.taught] if s.taught else None,
             weight=weight,
+            share=self.share[:k],
             uses=self.uses[:k],
             protocol=s.protocol,
         )
@@ -147,9 +149,11 @@ class Shard:
             if name in state:
                 state[f"best_{name}"][better] = state[name][better]
         state["history"][:, epoch] = torch.stack([train_loss.double(), loss, auc], -1)
-        if self.setup.patience:
-            weary = trains & (epoch + 1 - state["best_epoch"] >= self.setup.patience)
-            state["stopped"][weary] = epoch + 1
+        least, most = self.setup.least[self.which], self.setup.most[self.which]
+        ends = (most <= epoch + 1) & (most < self.setup.epochs)
+        if patience := self.setup.patience:
+            ends |= epoch + 1 >= torch.maximum(least, state["best_epoch"] + patience)
+        state["stopped"][trains & ends] = epoch + 1
 
     def _validate(self) -> tuple[Tensor, Tensor]:
         """Macro ROC-AUC (k,) and cross-entropy (k,) in nats, at temperature 1, of all members in one pass."""
