@@ -3,7 +3,7 @@
 Nothing else does. Shapes: n windows, C classes, M segments.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,24 @@ from .data.windows import Windows, fingerprint
 from .engine import forward
 from .errors import UserError
 from .files import replace_file
+from .paper import PAPER, Protocol
 
 ARRAYS = ("window", "soft_labels", "attention")
+MARKS = {"temperature": float, "fingerprint": str, "protocol": str, "best_epoch": int}
+OF_STUDENTS = (
+    "attention_kl",
+    "short_batch",
+    "noise_on",
+    "macro_f1",
+    "soft_scale",
+    "few_rich",
+)  # no teacher knows these
+
+
+def of_teachers(protocol: Protocol) -> str:
+    """What of a protocol a teacher knows of, where it differs from the text's: 'batch_order=once, ...'."""
+    differ = {f.name: v for f in fields(protocol) if (v := getattr(protocol, f.name)) != f.default}
+    return ", ".join(f"{name}={value}" for name, value in differ.items() if name not in OF_STUDENTS)
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,8 @@ class Knowledge:
     attention: np.ndarray
     temperature: float
     fingerprint: str
+    protocol: str = of_teachers(PAPER)  # what of the protocol its teacher was trained under
+    best_epoch: int = 0  # of its teacher; 0 where nobody says
     path: str = "memory"  # where it was read from, for messages
 
     def check(self, windows: Windows, train: np.ndarray) -> None:
@@ -49,6 +67,9 @@ class Knowledge:
             raise UserError(
                 f"the knowledge in {self.path} is about windows outside the student's training split; {again}"
             )
+        if self.protocol != (here := of_teachers(windows.protocol)):
+            differ = f"under {self.protocol or 'the text'}, the student's is {here or 'the text'}"
+            raise UserError(f"the teacher in {self.path} was trained by another protocol ({differ}); {again}")
         if self.temperature != windows.spec.temperature:
             raise UserError(
                 f"the knowledge in {self.path} is for T = {self.temperature:g}, the student's is "
@@ -74,7 +95,7 @@ def extract_knowledge(teachers: list, windows: Windows, device: str = "auto") ->
 
     Under `Protocol.knowledge` 'training' it is what it said in training mode, in its best epoch.
     """
-    temperature = windows.spec.temperature
+    temperature, by = windows.spec.temperature, of_teachers(windows.protocol)
     trains = [f.member.train for f in teachers]
     if windows.protocol.knowledge == "training":
         said = [tuple(rows[t] for rows in f.said_in_training) for f, t in zip(teachers, trains, strict=True)]
@@ -85,8 +106,9 @@ def extract_knowledge(teachers: list, windows: Windows, device: str = "auto") ->
             for log_a, logits in outputs
         ]
     return [
-        Knowledge(np.asarray(train), soft, attention, temperature, knowledge_fingerprint(windows, train))
-        for train, (soft, attention) in zip(trains, said, strict=True)
+        Knowledge(f.member.train, *arrays, temperature, mark, by, f.best_epoch)
+        for f, arrays in zip(teachers, said, strict=True)
+        for mark in [knowledge_fingerprint(windows, f.member.train)]
     ]
 
 
@@ -95,11 +117,7 @@ def save_knowledge(path: Path, by_seed: dict[int, Knowledge]) -> None:
     arrays = {
         f"{seed}/{name}": np.ascontiguousarray(getattr(k, name)) for seed, k in by_seed.items() for name in ARRAYS
     }
-    marks = {
-        f"{seed}/{name}": str(getattr(k, name))
-        for seed, k in by_seed.items()
-        for name in ("temperature", "fingerprint")
-    }
+    marks = {f"{seed}/{name}": str(getattr(k, name)) for seed, k in by_seed.items() for name in MARKS}
     with replace_file(path) as temporary:
         save_file(arrays, temporary, marks)
 
@@ -116,10 +134,10 @@ def load_knowledge(path: Path, seed: int) -> Knowledge:
             if f"{seed}/window" not in file.keys():  # noqa: SIM118 (not a dict)
                 raise UserError(f"{path} holds no knowledge for seed {seed}; run 02_teacher with that seed.")
             arrays = {name: file.get_tensor(f"{seed}/{name}") for name in ARRAYS}
-        temperature, mark = float(marks[f"{seed}/temperature"]), marks[f"{seed}/fingerprint"]
+            said = {name: kind(marks[f"{seed}/{name}"]) for name, kind in MARKS.items()}
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise UserError(f"{path} is damaged ({error}); delete it and run 02_teacher again.") from None
-    return Knowledge(**arrays, temperature=temperature, fingerprint=mark, path=str(path))
+    return Knowledge(**arrays, **said, path=str(path))
 
 
 def load_by_seed(path: Path, seeds: list[int]) -> dict[int, Knowledge]:

@@ -20,8 +20,8 @@ from safetensors.numpy import load_file, save_file
 
 from rdpd_nb.data.windows import split, standardise
 from rdpd_nb.errors import UserError
-from rdpd_nb.knowledge import extract_knowledge, load_by_seed, load_knowledge, save_knowledge
-from rdpd_nb.paper import STUDENT_METHODS
+from rdpd_nb.knowledge import extract_knowledge, load_by_seed, load_knowledge, of_teachers, save_knowledge
+from rdpd_nb.paper import STUDENT_METHODS, Protocol
 from rdpd_nb.training import make_member, make_members, predict
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -225,3 +225,14 @@ def test_members_of_one_seed_each_keep_to_their_own_knowledge(poor_double):
     ]
     for member, fitted in zip(members, quietly(members, poor_double), strict=True):
         same(fitted, quietly([member], poor_double)[0], **CLOSE_IN_DOUBLE)
+
+
+def test_a_teacher_of_another_protocol_is_refused_and_one_that_differs_for_students_alone_is_not(poor):
+    parts = split(poor, 0)
+    taught = make_knowledge(poor, parts.train)
+    assert taught.protocol == "" and of_teachers(Protocol(soft_scale="1", attention_kl="teacher_student")) == ""
+    make_member(poor.under(Protocol(soft_scale="1")), parts, 0, "kd", taught)
+    once = poor.under(Protocol(batch_order="once"))
+    with pytest.raises(UserError, match=r"another protocol \(under the text, the student's is batch_order=once\)"):
+        make_member(once, parts, 0, "kd", taught)
+    make_member(once, parts, 0, "kd", replace(taught, protocol="batch_order=once"))
