@@ -12,6 +12,7 @@ from .data import SPECS
 from .errors import UserError
 from .files import replace_file, root
 from .paper import METHODS, STUDENT_METHODS
+from .run import OWN
 
 # What a notebook of one view draws, by the name of its record; the Snakefile fills in the same names.
 DRAWS = {
@@ -32,12 +33,24 @@ class Job:
 
 
 def read_settings(profile: str, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A profile with overrides; what is not overridden (None) stays the profile's."""
+    """A profile with overrides; what is not overridden (None) stays the profile's. `datasets` may be a list of names.
+
+    Afterwards each data set has all of `OWN` of its own. One that the profile does not name comes embedded where it is,
+    else as the profile's others if it has a simulator, else from the raw folder.
+    """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    settings = {"results": "results", **params.read_profile(profile), **given, "profile": profile}
-    if settings["source"] == "real":
-        settings["raw"] = str(data.raw_root(settings["raw"]))  # $RDPD_RAW may be another folder tomorrow
-    return settings
+    settings = {"results": "results", **params.read_profile(profile)}
+    named, common = settings["datasets"], {name: settings.pop(name) for name in OWN}
+    if not isinstance(named, dict):
+        raise UserError(f"profile '{profile}': datasets is {named!r}; it should be {params.KINDS['datasets'][1]}.")
+    datasets: dict[str, dict] = {}
+    for dataset in given.pop("datasets", named):
+        own = (named[dataset] or {}) if dataset in named else {"source": data.nearest_source(dataset, common["source"])}
+        own = common | own | {name: given[name] for name in OWN if name in given}
+        # $RDPD_RAW may be another folder tomorrow.
+        datasets[dataset] = own | {"raw": str(data.raw_root(own["raw"])) if own["source"] == "real" else ""}
+    rest = {name: value for name, value in given.items() if name not in OWN}
+    return {**settings, **rest, "datasets": datasets, "profile": profile}
 
 
 def plan(settings: dict[str, Any]) -> list[Job]:
@@ -52,23 +65,29 @@ def plan(settings: dict[str, Any]) -> list[Job]:
 
     def add_view(dataset: str, view: str, name: str, notebook: str, **own: Any) -> None:
         figures = (figure.format(dataset=dataset, view=view) for figure in drawn(name))
+        own = settings["datasets"][dataset] | own
         add(f"{dataset}/{view}/{name}", notebook, figures, dataset=dataset, view=view, **own)
 
-    sweeps = settings["sweeps"] or {"views": {}, "presets": {}}
-    for dataset in settings["datasets"]:
+    sweeps = settings["sweeps"] or {"views": {}, "presets": {}, "own": {}}
+    for dataset, common in settings["datasets"].items():
         add_view(dataset, "all", "preprocessing", "01_preprocessing")
         add_view(dataset, "all", "teacher", METHODS["teacher"].notebook)
         for view in SPECS[dataset].poor_views:
             for method in STUDENT_METHODS:
                 add_view(dataset, view, method, METHODS[method].notebook)
+        own = dict(sweeps["own"].get(dataset, {}))  # no more than the tables have, whatever these were set to
+        own |= {"seeds": [s for s in own.get("seeds", []) if s in common["seeds"]] or common["seeds"]}
+        own |= {"epochs": min(own.get("epochs", common["epochs"]), common["epochs"])}
+        swept = {
+            name: sweeps[name] for name in params.SWEEPS if name not in ("views", "presets", "own") and name in sweeps
+        }
         for view in sweeps["views"].get(dataset, []):
-            own = sweeps | {"epochs": min(sweeps["epochs"], settings["epochs"])}
-            add_view(dataset, view, "rich_data_size", "08_rich_data_size", **own)
-            add_view(dataset, view, "noise_robustness", "09_noise_robustness", **own)
+            add_view(dataset, view, "rich_data_size", "08_rich_data_size", **swept, **own)
+            add_view(dataset, view, "noise_robustness", "09_noise_robustness", **swept, **own)
         for view in sweeps["presets"].get(dataset, []):
-            add_view(dataset, view, "presets", "11_paper_and_released_code")
+            add_view(dataset, view, "presets", "11_paper_and_released_code", **own)
     swept = [dataset for dataset in settings["datasets"] if sweeps["views"].get(dataset)]
-    add("tables", "10_tables_and_figures", of_the_tables(settings["datasets"], swept))
+    add("tables", "10_tables_and_figures", of_the_tables(list(settings["datasets"]), swept))
     return jobs
 
 
@@ -90,9 +109,9 @@ def of_the_tables(datasets: list[str], swept: list[str]) -> list[str]:
 def check_data(settings: dict[str, Any]) -> None:
     """Stop with one sentence a data set, before anything is trained, if raw files are missing or cannot be made up."""
     problems = []
-    for dataset in settings["datasets"]:
+    for dataset, own in settings["datasets"].items():
         try:
-            _origin(dataset, settings["source"], settings["raw"])
+            _origin(dataset, own["source"], own["raw"])
         except UserError as error:
             problems.append(str(error))
     if problems:
@@ -101,13 +120,13 @@ def check_data(settings: dict[str, Any]) -> None:
 
 def _origin(dataset: str, source: str, raw: str) -> tuple[str, list[str]]:
     """A mark of the raw files, and the modules that write them where they are simulated."""
-    if source == "real":
-        return data.raw_stamp(dataset, data.locate(dataset, "real", raw)), []
+    if source != "simulated":
+        return data.raw_stamp(dataset, data.locate(dataset, source, raw)), []
     from . import simulate  # slow to import, and not needed for real data
 
     if dataset not in simulate.WRITERS:
         title = SPECS[dataset].title
-        raise UserError(f"{title} has no simulator; give SOURCE=real, or leave '{dataset}' out of DATASETS.")
+        raise UserError(f"{title} has no simulator; give another SOURCE, or leave '{dataset}' out of DATASETS.")
     return f"simulated, version {simulate.VERSION}", [simulate.WRITERS[dataset].__module__]
 
 

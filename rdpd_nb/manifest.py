@@ -80,7 +80,8 @@ def write(run: Run) -> dict:
             made["titles"][name] = title
     copies = {name: record for name, record in sorted(records.items()) if record}
     about = {name: {key: record.get(key) for key in ABOUT} for name, record in copies.items()}
-    made = {"profile": run.profile, "source": run.source, **made, "records": about}
+    sources = {dataset: run.of(dataset)["source"] for dataset in run.datasets}
+    made = {"profile": run.profile, "sources": sources, **made, "records": about}
     folder = run.figures_folder / "records"
     for name, record in copies.items():
         write_json(folder / f"{name}.json", record)

@@ -37,8 +37,8 @@ class Protocol:
     macro_f1: Literal["threshold", "argmax"] = "threshold"
     teacher_temperature: Literal["T", "1"] = "T"  # in the teacher's training, Eq. 8
     soft_scale: Literal["T2", "T", "1", "1/T", "1/T2"] = "T2"  # factor of L_soft, Eq. 12
-    # Where the teacher knows but some of the training windows (Figure 2): L_soft and L_att are means over these, so that
-    # their weight stays, or over all windows, so that it falls with the fraction.
+    # Where the teacher knows but some of the training windows (Figure 2): L_soft and L_att are means over these, so
+    # that their weight stays, or over all windows, so that it falls with the fraction.
     few_rich: Literal["taught", "all"] = "taught"
 
     def adapt(self, spec: "Spec") -> "Spec":

@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 
-from .data import SPECS
+from .data import SOURCES, SPECS
 from .errors import UserError
 from .files import root
 from .paper import METHODS, SWITCHES
-from .run import Run
+from .run import OWN, Run
 
 
 def _is_text(value: Any, pattern: str = ".*") -> bool:
@@ -38,10 +38,13 @@ def _is_list(value: Any, of: Callable[[Any], bool]) -> bool:
 # What each parameter must be: a test, and the words of the message when it fails.
 KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (lambda v: v in SPECS, f"one of {', '.join(SPECS)}"),
-    "datasets": (lambda v: _is_list(v, lambda d: d in SPECS), f"a list of data sets out of {', '.join(SPECS)}"),
+    "datasets": (
+        lambda v: isinstance(v, dict) and bool(v) and all(d in SPECS and isinstance(own, dict) for d, own in v.items()),
+        f"a dict that gives each data set, of {', '.join(SPECS)}, its own settings",
+    ),
     "view": (_is_text, "the name of a view"),
     "profile": (lambda v: _is_text(v, "[A-Za-z0-9_-]+"), "a name of letters and digits"),
-    "source": (lambda v: v in ("simulated", "real"), "'simulated' or 'real'"),
+    "source": (lambda v: v in SOURCES, f"one of {', '.join(map(repr, SOURCES))}"),
     "raw": (_is_text, "a folder, as text ('' means $RDPD_RAW or data/raw)"),
     "scale": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 (smallest) to 1 (paper-sized)"),
     "seeds": (lambda v: _is_list(v, lambda s: _is_int(s) and s >= 0), "a list of different whole numbers from 0"),
@@ -56,14 +59,18 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "noise_kind": (lambda v: v in ("normal", "uniform"), "'normal' or 'uniform'"),
     "fraction_of": (lambda v: v in ("rich", "both"), "'rich' or 'both'"),
     "patience": (lambda v: _is_int(v) and v >= 0, "a whole number of epochs (0: never stop early)"),
+    "updates": (
+        lambda v: v == [] or (isinstance(v, list) and len(v) == 2 and all(map(_is_int, v)) and 0 <= v[0] <= v[1] > 0),
+        "[] or [least, most], the bounds of a training in steps of Adam, e.g. [1000, 20000]",
+    ),
     "switches": (
         lambda v: isinstance(v, dict) and all(v[name] in SWITCHES[name] for name in v),
         "a dict of switches of paper.Protocol with their values (notebook 11 lists them), e.g. {'batch_order': 'once'}",
     ),
 }
-NOT_TEXT = ("datasets", "scale", "seeds", "epochs", "fractions", "amplitudes", "patience", "switches")
-_ALWAYS = ("profile", "source", "seeds", "epochs", "patience", "device", "results", "switches")
-_ONE_VIEW = ("dataset", "view", "raw", "scale", *_ALWAYS)
+NOT_TEXT = ("datasets", "scale", "seeds", "epochs", "fractions", "amplitudes", "patience", "updates", "switches")
+_ALWAYS = ("profile", "device", "results", "switches")
+_ONE_VIEW = ("dataset", "view", *OWN, *_ALWAYS)
 NOTEBOOKS: dict[str, tuple[str, ...]] = {
     "01_preprocessing": _ONE_VIEW,
     **{method.notebook: _ONE_VIEW for method in METHODS.values()},
@@ -72,9 +79,10 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
     "10_tables_and_figures": ("datasets", *_ALWAYS),
     "11_paper_and_released_code": _ONE_VIEW,
 }
-# What a profile holds; sweeps may be empty.
-PROFILE = ("source", "datasets", "raw", "scale", "seeds", "epochs", "patience", "device", "switches", "sweeps")
-SWEEPS = ("views", "presets", "epochs", "fractions", "fraction_of", "amplitudes", "noise_kind")
+# What a profile holds; sweeps may be empty. `datasets` gives each data set those of OWN that differ from the common
+# ones, `sweeps.own` those that its sweeps have otherwise than its tables.
+PROFILE = ("datasets", *OWN, "device", "switches", "sweeps")
+SWEEPS = ("views", "presets", "own", "fractions", "fraction_of", "amplitudes", "noise_kind")
 
 
 def check(notebook: str, given: dict[str, Any]) -> Run:
@@ -95,6 +103,13 @@ def check(notebook: str, given: dict[str, Any]) -> Run:
         as_text = " (papermill's -p makes text of lists and numbers: use a YAML file with -f)"
         hint = as_text if isinstance(given[name], str) and name in NOT_TEXT else ""
         _require(f"{notebook}: parameter '{name}'", name, given[name], hint)
+    for dataset, own in given["datasets"].items() if "datasets" in expected else ():
+        if wrong := ", ".join(sorted(set(own) ^ set(OWN))):
+            raise UserError(
+                f"{notebook}: '{dataset}' in datasets: {wrong} unknown or missing; it has {', '.join(OWN)}."
+            )
+        for name in OWN:
+            _require(f"{notebook}: {name} of '{dataset}'", name, own[name])
     run = Run(notebook, {name: given[name] for name in expected})
     for fault in _faults(run):
         raise UserError(f"{notebook}: {fault}")
@@ -114,8 +129,9 @@ def _require(what: str, kind: str, value: Any, hint: str = "") -> None:
 
 def _faults(run: Run) -> Iterator[str]:
     """What does not fit together in parameters that are right by themselves."""
-    given, profile, real = run.parameters, run.profile.lower(), run.source == "real"
-    if real and "mimic3" in (given.get("dataset"), *given.get("datasets", ())):  # git must not take what comes of it
+    given, profile = run.parameters, run.profile.lower()
+    sources = {dataset: run.of(dataset)["source"] for dataset in run.datasets}
+    if sources.get("mimic3") == "real":  # git must not take what comes of it
         if profile in ("demo", "real"):
             yield (
                 f"the figures of profile '{run.profile}' are committed; name another profile (e.g. profile='paper') "
@@ -127,12 +143,12 @@ def _faults(run: Run) -> Iterator[str]:
                 f"results of MIMIC-III, which must not be passed on, would go to {folder}, where git could take them; "
                 f"leave `results` as it is, or name a folder under {project / 'results'} or outside the project."
             )
-    if real and profile == "demo":
+    if profile == "demo" and "real" in sources.values():
         yield (
-            "profile 'demo' is for simulated data, and its figures are committed; name another profile "
-            "(e.g. profile='paper') for real data."
+            "profile 'demo' is for data that come with the repository, and its figures are committed; name another "
+            "profile (e.g. profile='paper') for data of your own folder."
         )
-    if not real and profile == "real":
+    if profile == "real" and "simulated" in sources.values():
         yield "profile 'real' is for real data (its figures are committed); name another one."
     if "view" in given:
         rich = run.notebook in ("01_preprocessing", METHODS["teacher"].notebook)
@@ -182,11 +198,13 @@ def read_profile(name: str) -> dict[str, Any]:
 def check_settings(settings: dict[str, Any]) -> None:
     """Check what the list of jobs is made from; each job's parameters are checked by themselves. Raises UserError."""
     _require("DATASETS", "datasets", settings["datasets"])
-    _require("EPOCHS", "epochs", settings["epochs"])
     if sweeps := settings["sweeps"]:
-        _require("sweeps.epochs", "epochs", sweeps["epochs"])
-        for name in ("views", "presets"):
-            views = sweeps[name]
-            if not isinstance(views, dict) or not all(d in SPECS and isinstance(v, list) for d, v in views.items()):
+        for name, of_each in (("views", list), ("presets", list), ("own", dict)):
+            given = sweeps[name]
+            if not isinstance(given, dict) or not all(d in SPECS and isinstance(v, of_each) for d, v in given.items()):
+                what = "settings" if name == "own" else "views"
                 known = ", ".join(SPECS)
-                raise UserError(f"sweeps.{name} is {views!r}; it should list views by data set, of {known}.")
+                raise UserError(f"sweeps.{name} is {given!r}; it should list {what} by data set, of {known}.")
+        for dataset, own in sweeps["own"].items():
+            if wrong := ", ".join(sorted(set(own) - set(OWN))):
+                raise UserError(f"sweeps.own: {wrong} of '{dataset}' is unknown; use some of {', '.join(OWN)}.")

@@ -20,9 +20,9 @@ from .data import SPECS, Split, Windows
 from .engine import checkpoints
 from .engine.device import resolve_device
 from .errors import UserError
-from .evaluation import scores
+from .evaluation import RESAMPLED, people_resampled, person_scores, scores
 from .files import replace_file, root
-from .paper import METHODS, METRICS, STUDENT_METHODS
+from .paper import ANCHOR, METHODS, METRICS, STUDENT_METHODS
 from .run import Run
 from .training import Fitted, predict
 
@@ -34,6 +34,7 @@ SAME = ("dataset", "view", "source", "profile", "parameters", "fingerprint")  # 
 OF_ONE_RUN = ("versions", "git_commit", "device", "seconds")
 NEEDED = (*SAME, *OF_ONE_RUN)
 SCORES = (*METRICS, "macro_f1_argmax")  # what a record holds of each seed
+BY_PERSON = tuple(f"person_{name}" for name in RESAMPLED)  # and where a person has one class and several windows
 
 
 # ------------------------------------------------------------------------------------------------------ writing
@@ -76,11 +77,15 @@ def common(run: Run, windows: Windows) -> dict:
 
 
 def seed_entry(fitted: Fitted, probability: np.ndarray, windows: Windows, split: Split) -> dict:
-    """One seed's scores on its test windows, with its best epoch and the counts of its split."""
+    """One seed's scores on its test windows, by window and by person, its best epoch and the counts of its split."""
+    label = windows.label[split.test]
     return {
         "seed": fitted.member.seed,
-        **scores(probability, windows.label[split.test]),
+        **scores(probability, label),
+        **(person_scores(probability, label, windows.subject[split.test]) or {}),
         "best_epoch": fitted.best_epoch,
+        "epochs": len(fitted.history["train_loss"]),  # trained
+        "allowed": fitted.allowed,
         "selected_by": fitted.selected_by,
         "counts": split.counts(),
     }
@@ -108,19 +113,24 @@ def save(
             f"{seed}/input.std": torch.from_numpy(f.member.std),
         }
         arrays |= {f"{seed}/test_window": split.test, f"{seed}/probability": probability.astype(np.float32)}
-        arrays |= {f"{seed}/{part}_subject": ids for part, ids in split.subjects.items()}
+        arrays |= {f"{seed}/test_label": windows.label[split.test], f"{seed}/test_subject": windows.subject[split.test]}
+        arrays |= {f"{seed}/train_window": f.member.train, f"{seed}/validation_window": f.member.validation}
         arrays |= {f"{seed}/{name}": np.array(curve) for name, curve in f.history.items()}
         seeds.append(seed_entry(f, probability, windows, split))
     with replace_file(folder / f"{method}.safetensors") as path:
         save_file(weights, path, {"fingerprint": windows.fingerprint, "view": windows.view})
     with replace_file(folder / f"{method}.npz") as path:
         np.savez_compressed(path, **arrays)
+    tested = [splits[f.member.seed].test for f in fitted]
     record = {
         **common(run, windows),
         "method": method,
         "model_parameters": fitted[0].model.count(),
         "counts": seeds[0]["counts"],  # of the first seed; each seed has its own
         "seeds": seeds,
+        "people": people_resampled(
+            probabilities, [windows.label[i] for i in tested], [windows.subject[i] for i in tested]
+        ),
     }
     write_record(run, method, record)
     return record
@@ -191,37 +201,36 @@ def read_record(path: Path) -> dict:
 
 
 def belongs(run: Run, record: dict) -> bool:
-    """Whether a record is of the run's source, seeds, patience and switches, and has no more epochs (sweeps: fewer)."""
-    has = record["parameters"]
-    same = all(has.get(name) == run.parameters[name] for name in ("source", "seeds", "patience", "switches"))
-    return same and has["epochs"] <= run.parameters["epochs"]
+    """Whether a record is of the run's source and switches, and has no more seeds and epochs (sweeps: fewer)."""
+    has, wanted = record["parameters"], run.of(record["dataset"])
+    fewer = set(has["seeds"]) <= set(wanted["seeds"]) and has["epochs"] <= wanted["epochs"]
+    return fewer and _made_as(record, {name: wanted[name] for name in ("source", "raw", "scale", "switches")})
 
 
-def datasets_of(run: Run) -> list[str]:
-    """The run's data sets; of a notebook of one data set, that one."""
-    return run.parameters.get("datasets") or [run.dataset]
+def _made_as(record: dict, wanted: dict) -> bool:
+    """Whether a record's parameters are these; a public copy does not say all."""
+    return all(record["parameters"].get(name, value) == value for name, value in wanted.items())
 
 
 def any_of(run: Run) -> bool:
     """Whether there is any record of this run; in a fresh clone there is none, and nothing is to be written."""
-    paths = (p for dataset in datasets_of(run) for p in sorted((run.results_root / dataset).glob("*/*.json")))
+    paths = (p for dataset in run.datasets for p in sorted((run.results_root / dataset).glob("*/*.json")))
     return any(belongs(run, read_record(path)) for path in paths)
 
 
 def read_records(run: Run, methods: tuple[str, ...] | list[str], view: str, dataset: str) -> dict[str, dict]:
     """The records there are of the given methods of one view, in that order.
 
-    Those made otherwise than the run (source, seeds, epochs, patience, scale, raw folder, switches) are left out: a
-    table never mixes.
+    Those made otherwise than the run (source, raw folder, scale, seeds, epochs, patience, updates, switches) are left
+    out: a table never mixes.
     """
-    names = ("source", "seeds", "epochs", "patience", "scale", "raw", "switches")
-    same, records = [name for name in names if name in run.parameters], {}
+    wanted, records = run.of(dataset), {}
     for method in methods:
         path = run.record_path(method, view, dataset)
         record = read_record(path) if path.is_file() else None
         if record and method in METHODS and "seeds" not in record:
             raise UserError(f"{path} is not a record of scores; delete it and run its notebook again.")
-        if record and all(record["parameters"].get(name, "") == run.parameters[name] for name in same):
+        if record and _made_as(record, wanted):
             records[method] = record
     return records
 
@@ -229,26 +238,51 @@ def read_records(run: Run, methods: tuple[str, ...] | list[str], view: str, data
 def read_scores(run: Run, dataset: str = "") -> "pd.DataFrame":
     """The scores of all methods that have a record of this run, a row a (dataset, view, method, seed, metric).
 
-    Columns besides these: `score` (NaN where no class can be scored), test_windows, classes_absent (titles, '; '
-    between them), source. In the order of the paper's tables; of one data set, or of all of the run's.
+    Columns besides these: `score` (NaN where no class can be scored), train_windows, test_windows, classes_absent
+    (titles, '; ' between them), at_end (the best epoch lies in the last tenth of a training that was not ended by
+    patience), source. In each view the anchor of notebook 1 comes first. In the order of the paper's tables; of one
+    data set, or of all of the run's.
     """
     import pandas as pd
 
     rows = []
-    for name in [dataset] if dataset else datasets_of(run):
-        spec = SPECS[name]
+    for name in [dataset] if dataset else run.datasets:
+        spec, first = SPECS[name], read_records(run, ["preprocessing"], "all", name).get("preprocessing", {})
         for view in spec.views:
-            methods = ("teacher",) if view == "all" else STUDENT_METHODS
-            for method, record in read_records(run, methods, view, name).items():
+            anchor = first.get("anchor", {}).get(view)
+            trained = read_records(run, ("teacher",) if view == "all" else STUDENT_METHODS, view, name)
+            for method, record in (({ANCHOR.name: first | {"seeds": anchor}} if anchor else {}) | trained).items():
                 for entry in record["seeds"]:
-                    rest = (
-                        entry["counts"]["windows"]["test"],
-                        "; ".join(spec.classes[c] for c in entry["classes_absent"]),
-                        record["source"],
-                    )
-                    rows += [(name, view, method, entry["seed"], metric, entry[metric], *rest) for metric in SCORES]
+                    windows = entry["counts"]["windows"]
+                    absent = "; ".join(spec.classes[c] for c in entry["classes_absent"])
+                    rest = windows["train"], windows["test"], absent, _at_end(entry), record["source"]
+                    there = (metric for metric in (*SCORES, *BY_PERSON) if metric in entry)
+                    rows += [(name, view, method, entry["seed"], metric, entry[metric], *rest) for metric in there]
     keys = ["dataset", "view", "method", "seed", "metric", "score"]
-    return pd.DataFrame(rows, columns=[*keys, "test_windows", "classes_absent", "source"]).astype({"score": float})
+    columns = [*keys, "train_windows", "test_windows", "classes_absent", "at_end", "source"]
+    return pd.DataFrame(rows, columns=columns).astype({"score": float, "at_end": bool})
+
+
+def _at_end(entry: dict) -> bool:
+    """Whether the best epoch lies in the last tenth of a training that ended by its bound, not by patience."""
+    return entry.get("epochs", 0) == entry.get("allowed") and entry["best_epoch"] > 0.9 * entry["allowed"]
+
+
+def read_people(run: Run, dataset: str) -> "pd.DataFrame":
+    """The scores of all methods over draws of test people, a row a (dataset, view, method, metric, draw): `score`.
+
+    Draw i has the same people for every method of a data set, so that differences are of the same draw.
+    """
+    import pandas as pd
+
+    rows = []
+    for view in SPECS[dataset].views:
+        for method, record in read_records(
+            run, ("teacher",) if view == "all" else STUDENT_METHODS, view, dataset
+        ).items():
+            for metric, drawn in record["people"].items():
+                rows += [(dataset, view, method, metric, draw, score) for draw, score in enumerate(drawn)]
+    return pd.DataFrame(rows, columns=["dataset", "view", "method", "metric", "draw", "score"]).astype({"score": float})
 
 
 def datasets_run(run: Run) -> list[str]:
@@ -259,7 +293,8 @@ def datasets_run(run: Run) -> list[str]:
 
 def names(frame: "pd.DataFrame") -> list[str]:
     """The records that a frame of scores was read from: 'pamap2/wrist/rdpd'."""
-    return list(dict.fromkeys(frame["dataset"] + "/" + frame["view"] + "/" + frame["method"]))
+    found = frame["dataset"] + "/" + frame["view"] + "/" + frame["method"]
+    return list(dict.fromkeys(found.mask(frame["method"] == ANCHOR.name, frame["dataset"] + "/all/preprocessing")))
 
 
 # ------------------------------------------------------------------------------------------------------- sweeps

@@ -51,11 +51,8 @@ def run(settings: dict[str, Any], cores: int, extra: list[str]) -> int:
     tables = params.check(jobs[-1].notebook, jobs[-1].parameters)
     folder = tables.results_root
     folder.mkdir(parents=True, exist_ok=True)
-    print(
-        f"profile {settings['profile']}: {settings['source']} data, {', '.join(settings['datasets'])}, "
-        f"{len(settings['seeds'])} seeds, {settings['epochs']} epochs, {len(jobs)} notebooks, {cores} cores",
-        flush=True,
-    )
+    sources = ", ".join(f"{dataset} ({own['source']})" for dataset, own in settings["datasets"].items())
+    print(f"profile {settings['profile']}: {sources}; {len(jobs)} notebooks, {cores} cores", flush=True)
     config, dry, began = folder / "settings.yaml", bool({"-n", "--dry-run"} & set(extra)), time.time()
     written = [config, *(folder / f"{job.name}.parameters.yaml" for job in jobs)]
     with _locked(folder) as lock, _put_back(written if dry else []):

@@ -13,6 +13,8 @@ from . import data
 from .files import root
 from .paper import Protocol
 
+OWN = ("source", "raw", "scale", "seeds", "epochs", "patience", "updates")  # what each data set may have its own way
+
 
 @dataclass(frozen=True)
 class Run:
@@ -27,6 +29,16 @@ class Run:
             return self.__dict__["parameters"][name]
         except KeyError:
             raise AttributeError(name) from None
+
+    @property
+    def datasets(self) -> list[str]:
+        """The run's data sets; of a notebook of one data set, that one."""
+        return list(self.parameters.get("datasets") or [self.parameters["dataset"]])
+
+    def of(self, dataset: str) -> dict[str, Any]:
+        """How a data set is read and its models are trained: `OWN` and the switches of the protocol."""
+        own = self.parameters["datasets"][dataset] if "datasets" in self.parameters else self.parameters
+        return {**{name: own[name] for name in OWN}, "switches": self.parameters["switches"]}
 
     @property
     def protocol(self) -> Protocol:
@@ -74,7 +86,7 @@ class Run:
     @property
     def training(self) -> dict[str, Any]:
         """How this run trains: `fit(members, windows, **run.training)`."""
-        given = {name: self.parameters[name] for name in ("epochs", "device", "patience")}
+        given = {name: self.parameters[name] for name in ("epochs", "device", "patience", "updates")}
         return {**given, "checkpoints": self.checkpoints}
 
     def load(self, view: str | None = None, protocol: Protocol | None = None) -> data.Windows:
@@ -91,7 +103,8 @@ class Run:
         """What every title says of the data: 'PAMAP2, Wrist, simulated data'. All channels need no mention."""
         view = self.parameters["view"]
         shown = [self.spec.view_titles[view]] if with_view and view != "all" else []
-        return ", ".join([self.spec.title, *shown, f"{self.parameters['source']} data"])
+        source = "simulated" if self.parameters["source"] == "simulated" else "real"
+        return ", ".join([self.spec.title, *shown, f"{source} data"])
 
     def __str__(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())

@@ -53,7 +53,7 @@ class Member:
     @property
     def share(self) -> float:
         """Share of its training windows of which its teacher says something; 1 where it says nothing at all."""
-        return (len(self.knowledge.window) / len(self.train) if self.knowledge else 0) or 1.0
+        return float(np.isin(self.train, self.knowledge.window).mean() if self.knowledge else 0) or 1.0
 
     def bounds(self, epochs: int, updates: Sequence[int] = ()) -> tuple[int, int]:
         """Least and most epochs it trains, where `updates` are the least and most steps of Adam; at most `epochs`."""

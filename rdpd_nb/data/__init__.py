@@ -19,11 +19,11 @@ from types import ModuleType
 from .. import stamps
 from ..errors import UserError
 from ..files import replace_folder, root
-from . import cache, mimic3, pamap2, ptbdb, uci_har
+from . import cache, dsads, mimic3, pamap2, ptbdb, uci_har
 from .spec import Size, Source, Spec  # noqa: F401  these and the next are what others take from here
-from .windows import Recordings, Split, Windows, cut, fingerprint, split, standardise, standardiser  # noqa: F401
+from .windows import SOURCES, Recordings, Split, Windows, cut, fingerprint, split, standardise, standardiser  # noqa: F401
 
-DATASETS = {module.SPEC.name: module for module in (pamap2, ptbdb, mimic3, uci_har)}
+DATASETS = {module.SPEC.name: module for module in (pamap2, ptbdb, mimic3, dsads, uci_har)}
 SPECS = {name: module.SPEC for name, module in DATASETS.items()}
 
 
@@ -45,10 +45,24 @@ def raw_root(raw: str = "") -> Path:
     return (root() / chosen) if chosen else data_folder() / "raw"
 
 
+def embedded(dataset: str) -> Path:
+    """Where the raw files of a data set lie that comes with the repository; not there for others."""
+    return root() / "data" / "open" / dataset
+
+
+def nearest_source(dataset: str, wanted: str) -> str:
+    """The source of a data set of which nobody said one: embedded where it is, `wanted` where that can be had."""
+    from .. import simulate
+
+    if embedded(dataset).is_dir():
+        return "embedded"
+    return wanted if wanted == "simulated" and dataset in simulate.WRITERS else "real"
+
+
 def locate(
     dataset: str, source: str, raw: str = "", scale: float = 0.1, progress: Callable[[str], None] = print
 ) -> Path:
-    """Folder of the raw files of one data set; simulated ones are written on first use.
+    """Folder of the raw files of one data set, of a source of `SOURCES`; simulated ones are written on first use.
 
     Raises UserError, with what to get, where, how large and under which licence, where real files are missing.
     """
@@ -58,13 +72,18 @@ def locate(
         from .. import simulate  # not needed for real data
 
         if dataset not in simulate.WRITERS:
-            raise UserError(f"{title} has no simulator, so there is no simulated {title}; use source='real'.")
+            raise UserError(f"{title} has no simulator, so there is no simulated {title}; use another source.")
         folder = data_folder() / "simulated" / f"v{simulate.VERSION}-scale-{scale:g}" / dataset
         if not folder.is_dir():
             progress(f"writing simulated {title} files (scale {scale:g}) ...")
             with replace_folder(folder) as new:
                 simulate.write(dataset, new, scale)
         return folder
+    if source == "embedded":
+        if not embedded(dataset).is_dir():
+            here = ", ".join(sorted(p.name for p in embedded("").iterdir() if p.is_dir()))
+            raise UserError(f"{title} does not come with the repository, as {here} do; use another source.")
+        return embedded(dataset)
     folder = raw_root(raw) / dataset
     if not folder.is_dir() or not any(folder.iterdir()):
         raise UserError(f"{title}: no raw files in {folder}. {module.SOURCE.how_to_get(folder)}")
