@@ -102,7 +102,8 @@ def _expected() -> list[str]:
 
 def check_download(folder: Path) -> None:
     """Compare the names of the files with the known ones (no sums are published); UserError where one is missing."""
-    _require_all({_name(path.relative_to(folder).as_posix()) for path in files(folder)}, folder)
+    path = _where(folder)
+    _require_all({_name(name) for batch in _batches(path) for name, _ in batch}, path)
 
 
 def _require_all(names: set[str], path: Path) -> None:
@@ -125,10 +126,15 @@ def files(folder: Path) -> list[Path]:
     return found
 
 
+def _where(folder: Path) -> Path:
+    """What there is to walk through: the archive, or else the folder."""
+    first = files(folder)[0]
+    return first if first.suffix == ".zip" else folder
+
+
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """All segments, by activity, person and number; a recording each. All 9,120 have to be there."""
-    found = files(folder)
-    path = found[0] if found[0].suffix == ".zip" else folder
+    path = _where(folder)
     place = {name: i for i, name in enumerate(_expected())}
     series = np.empty((len(place), SPEC.length, len(CHANNELS)), np.float32)
     seen, sums = set(), {}  # names; sum of a file -> its name

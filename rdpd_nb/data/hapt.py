@@ -72,7 +72,8 @@ def _is_raw(name: str) -> bool:
 
 def check_download(folder: Path) -> None:
     """Compare the names of the files with what there should be (no sums are published); UserError where one lacks."""
-    _pairs([path.name for path in files(folder)], folder)
+    path = _where(folder)
+    _pairs([PurePosixPath(name).name for name, _ in walk(path, _is_raw)], path)
 
 
 def files(folder: Path) -> list[Path]:
@@ -86,6 +87,12 @@ def files(folder: Path) -> list[Path]:
     return found
 
 
+def _where(folder: Path) -> Path:
+    """What there is to walk through: the archive, or else the folder."""
+    first = files(folder)[0]
+    return first if first.suffix == ".zip" else folder
+
+
 def _pairs(names: list[str], path: Path) -> dict[int, int]:
     """Experiment -> user, from the files' names; UserError unless labels and both signals of all are there, once."""
     users: dict[str, dict[int, int]] = {"acc": {}, "gyro": {}}
@@ -96,7 +103,8 @@ def _pairs(names: list[str], path: Path) -> dict[int, int]:
             sensor, experiment, user = SIGNAL.fullmatch(name).groups()
             if int(experiment) in users[sensor] or not 1 <= int(experiment) <= RECORDINGS:
                 raise UserError(
-                    f"{path}: {name} is none of HAPT's {RECORDINGS} recordings, or a second one of its number; take it out."
+                    f"{path}: {name} is not of HAPT's experiments 1 to {RECORDINGS}, or a second one of its number; "
+                    "take it out."
                 )
             users[sensor][int(experiment)] = int(user)
     if LABELS not in names:
@@ -110,13 +118,12 @@ def _pairs(names: list[str], path: Path) -> dict[int, int]:
     if set(users["acc"].values()) != set(range(1, PEOPLE + 1)):
         who = sorted(set(users["acc"].values()) ^ set(range(1, PEOPLE + 1)))
         raise UserError(f"{path}: users are not 1 to {PEOPLE}, see {', '.join(map(str, who))}; download it again.")
-    return users["acc"]
+    return dict(sorted(users["acc"].items()))
 
 
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """Labelled stretches of the six activities, by recording and time; nine channels, filtered as UCI HAR's were."""
-    found = files(folder)
-    path = found[0] if found[0].suffix == ".zip" else folder
+    path = _where(folder)
     members = [(name, content) for name, content in walk(path, _is_raw)]
     users = _pairs([PurePosixPath(name).name for name, _ in members], path)
     labels, signals = None, {}
@@ -208,6 +215,8 @@ def _checked(labels: np.ndarray, users: dict[int, int], rows: dict[int, int], pa
         if experiment == before[0] and first <= before[1]:
             raise UserError(f"{stretch}: it overlaps the stretch before it; download it again.")
         before = (experiment, last)
+    if labels[:, 2].min() > len(SPEC.classes):
+        raise UserError(f"{path}: {LABELS} holds no stretch of the six activities; download it again.")
     if absent := sorted(set(users) - set(labels[:, 0].tolist())):
         raise UserError(f"{path}: {LABELS} says nothing of experiment {absent[0]}; download it again.")
     return labels

@@ -1,11 +1,14 @@
 """Text files of numbers out of an archive: many at once by a fast parser, and which line of which file is wrong."""
 
 import io
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..errors import UserError
+
+NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)  # what the fast parser takes
 
 
 def numbers(texts: Sequence[tuple[str, bytes]], columns: int, separator: str) -> tuple[np.ndarray, np.ndarray]:
@@ -33,9 +36,10 @@ def numbers(texts: Sequence[tuple[str, bytes]], columns: int, separator: str) ->
             return values, rows
     except pa.ArrowInvalid as error:
         why = str(error)
-    faults = (_fault(content, columns, separator) for content in contents)
-    name, fault = next(((name, f) for (name, _), f in zip(texts, faults, strict=True) if f), (texts[0][0], why))
-    raise UserError(f"{name}{fault}; download it again.")
+    for (name, _), content in zip(texts, contents, strict=True):
+        if fault := _fault(content, columns, separator):
+            raise UserError(f"{name}{fault}; download it again.")
+    raise UserError(f"{texts[0][0]} or one of the {len(texts) - 1} files after it: {why}; download it again.")
 
 
 def _fault(content: bytes, columns: int, separator: str) -> str:
@@ -47,10 +51,6 @@ def _fault(content: bytes, columns: int, separator: str) -> str:
         if len(values) != columns:
             return f", line {number}: {len(values)} columns where {columns} are expected"
         for column, value in enumerate(values, 1):
-            try:
-                finite = np.isfinite(float(value))
-            except ValueError:
-                finite = False
-            if not finite:
-                return f", line {number}, column {column}: '{value}' is not a number"
+            if not NUMBER.fullmatch(value) or abs(float(value)) > np.finfo(np.float32).max:
+                return f", line {number}, column {column}: '{value}' is no number"
     return ""
