@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from rdpd_nb.data import SPECS, Windows, split
-from rdpd_nb.knowledge import Knowledge, knowledge_fingerprint
+from rdpd_nb.knowledge import Knowledge, knowledge_fingerprint, of_teachers
 from rdpd_nb.losses import member_loss
 from rdpd_nb.training import Fitted, Member, fit, make_member
 
@@ -40,6 +40,7 @@ def make_knowledge(windows: Windows, about: np.ndarray, seed: int = 0) -> Knowle
         attention=rng.dirichlet(np.ones(spec.segments), len(about)).astype(np.float32),
         temperature=spec.temperature,
         fingerprint=knowledge_fingerprint(windows, about),
+        protocol=of_teachers(windows.protocol),
     )
 
 
