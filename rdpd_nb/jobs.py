@@ -45,6 +45,7 @@ def read_settings(profile: str, overrides: dict[str, Any] | None = None) -> dict
         raise UserError(f"profile '{profile}': datasets is {named!r}; it should be {params.KINDS['datasets'][1]}.")
     datasets: dict[str, dict] = {}
     for dataset in given.pop("datasets", named):
+        data.find(dataset)
         own = (named[dataset] or {}) if dataset in named else {"source": data.nearest_source(dataset, common["source"])}
         own = common | own | {name: given[name] for name in OWN if name in given}
         # $RDPD_RAW may be another folder tomorrow.

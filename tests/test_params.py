@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rdpd_nb import data, params
+from rdpd_nb import data, jobs, params
 from rdpd_nb.data import SPECS
 from rdpd_nb.errors import UserError
 from rdpd_nb.paper import METHODS, Protocol
@@ -25,18 +25,17 @@ GOOD = {
     "seeds": [0, 1],
     "epochs": 20,
     "patience": 0,
+    "updates": [],
     "device": "auto",
     "results": "results",
     "switches": {},
 }
 FRACTIONS = {**GOOD, "fractions": [0.1, 0.5, 1.0], "fraction_of": "rich"}
 NOISE = {**GOOD, "amplitudes": [0.0, 0.5], "noise_kind": "normal"}
+OWN = {name: GOOD[name] for name in params.OWN}
 TABLES = {
-    "datasets": ["pamap2", "mimic3"],
-    **{
-        name: GOOD[name]
-        for name in ("profile", "source", "seeds", "epochs", "patience", "device", "results", "switches")
-    },
+    "datasets": {"pamap2": OWN, "mimic3": OWN},
+    **{name: GOOD[name] for name in ("profile", "device", "results", "switches")},
 }
 
 
@@ -71,7 +70,9 @@ def test_good_parameters(notebook, given):
     run = params.check(notebook, given)
     assert run.notebook == notebook and run.parameters == given
     for name, value in given.items():
-        assert getattr(run, name) == value and f"{name}={value!r}" in str(run)
+        assert f"{name}={value!r}" in str(run)
+        assert getattr(run, name) == (list(value) if name == "datasets" else value)
+    assert {name: run.of(run.datasets[0])[name] for name in params.OWN} == OWN
     with pytest.raises(AttributeError):
         run.nothing_of_that_name  # noqa: B018
 
@@ -100,6 +101,9 @@ GOOD_VALUES = [
     ("device", "cuda"),
     ("device", "cuda:1"),
     ("source", "real"),
+    ("source", "embedded"),
+    ("updates", [0, 1]),
+    ("updates", [1000, 1000]),
     ("raw", "../shared/data"),
     ("results", "/tmp/elsewhere"),
     ("profile", "my-own_2"),
@@ -113,7 +117,7 @@ def test_good_values(name, value):
 
 
 def test_the_demo_profile_takes_no_real_data_since_its_figures_are_committed():
-    with pytest.raises(UserError, match="profile 'demo' is for simulated data"):
+    with pytest.raises(UserError, match="profile 'demo' is for data that come with the repository"):
         params.check("03_direct", {**GOOD, "source": "real"})
 
 
@@ -129,6 +133,7 @@ WRONG_VALUES = {
     "device": ["gpu", "cuda:", "cuda:x", "CPU", "", None, 0, ["cpu"], "cpu\n"],
     "results": ["", None, 1, ["results"]],
     "patience": [-1, 1.5, True, "3", None],
+    "updates": [[1], [2, 1], [0, 0], [-1, 5], [1.0, 2.0], (1, 2), [True, 2], "[1, 2]", None, 5],
     "switches": [{"nonsense": "once"}, {"batch_order": "twice"}, {"batch_order": ["once"]}, [], None, "once"],
 }
 
@@ -179,10 +184,12 @@ WRONG_SWEEP_VALUES = [
         for value in (
             "pamap2",
             [],
-            ["pamap"],
-            ["pamap2", "pamap2"],
-            [["pamap2"]],
-            [None],
+            {"pamap": OWN},
+            ["pamap2"],
+            {"pamap2": None},
+            {"pamap2": ["simulated"]},
+            {1: OWN},
+            {},
             None,
             "['pamap2']",
         )
@@ -196,6 +203,20 @@ def test_a_wrong_value_of_a_sweep_or_a_list_of_data_sets(notebook, name, value):
     assert f"parameter '{name}' is {value!r}; it should be {params.KINDS[name][1]}" in refusal(
         notebook, {**good, name: value}
     )
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({**OWN, "seeds": []}, "seeds of 'mimic3' is []; it should be a list of different whole numbers"),
+        ({**OWN, "source": "fake"}, "source of 'mimic3' is 'fake'"),
+        ({**OWN, "folds": 8}, "'mimic3' in datasets: folds unknown or missing; it has source, raw, scale"),
+        ({"source": "real"}, "'mimic3' in datasets: epochs, patience, raw, scale, seeds, updates unknown or missing"),
+    ],
+)
+def test_a_wrong_setting_of_one_data_set_of_the_tables(own, words):
+    given = {**TABLES, "datasets": {"pamap2": OWN, "mimic3": own}}
+    assert words in refusal("10_tables_and_figures", given)
 
 
 @pytest.mark.parametrize(("name", "value"), [("seeds", "[0, 1]"), ("epochs", "20"), ("scale", "0.1")])
@@ -431,7 +452,8 @@ def test_splits_of_a_run(simulated):
 def test_how_a_run_trains(project):
     run = params.check("07_rdpd", {**GOOD, "epochs": 7, "patience": 2, "device": "cpu"})
     checkpoints = project / "results" / "demo" / "pamap2" / "wrist" / "07_rdpd.checkpoints"
-    assert run.training == {"epochs": 7, "patience": 2, "device": "cpu", "checkpoints": checkpoints}
+    wanted = {"epochs": 7, "patience": 2, "updates": [], "device": "cpu", "checkpoints": checkpoints}
+    assert run.training == wanted
 
 
 def test_what_titles_say_of_the_data():
@@ -441,6 +463,8 @@ def test_what_titles_say_of_the_data():
     assert params.check("02_teacher", {**GOOD, "view": "all"}).note() == "PAMAP2, simulated data"
     real = {"dataset": "mimic3", "view": "bp", "source": "real", "profile": "paper"}
     assert params.check("07_rdpd", {**GOOD, **real}).note() == "MIMIC-III, BP, real data"
+    embedded = {"dataset": "dsads", "view": "watch", "source": "embedded"}
+    assert params.check("07_rdpd", {**GOOD, **embedded}).note().endswith(", real data")
 
 
 def test_a_run_knows_when_it_began():
@@ -462,13 +486,19 @@ def test_parameters_are_checked_before_anything_slow_is_imported():
     assert said.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("given", [{**GOOD, "dataset": "mimic3", "view": "bp"}, {**TABLES, "datasets": ["mimic3"]}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {**GOOD, "dataset": "mimic3", "view": "bp", "source": "real"},
+        {**TABLES, "datasets": {"pamap2": OWN, "mimic3": {**OWN, "source": "real"}}},
+    ],
+)
 @pytest.mark.parametrize(
     "place", [{"profile": "real"}, {"profile": "Demo"}, {"results": "figures/real"}, {"results": "out"}]
 )
 def test_credentialed_data_have_no_place_that_git_may_take(given, place):
     notebook = "07_rdpd" if "view" in given else "10_tables_and_figures"
-    assert "MIMIC-III" in refusal(notebook, {**given, "profile": "paper", "source": "real", **place})
+    assert "MIMIC-III" in refusal(notebook, {**given, "profile": "paper", **place})
 
 
 def test_credentialed_data_may_go_to_ignored_folders_and_out_of_the_project(tmp_path):
@@ -492,8 +522,9 @@ def test_profiles_of_the_project(path, monkeypatch):
     monkeypatch.chdir(PROFILES.parent)
     profile = params.read_profile(path.stem)
     assert set(profile) == set(params.PROFILE)
-    given = {name: value for name, value in profile.items() if name in TABLES} | {"profile": path.stem}
-    params.check("10_tables_and_figures", {**TABLES, **given})
+    settings = jobs.read_settings(path.stem)
+    assert list(settings["datasets"]) == list(profile["datasets"])
+    assert {job.notebook for job in jobs.plan(settings)} >= {"01_preprocessing", "10_tables_and_figures"}
 
 
 PROFILE = yaml.safe_load((PROFILES / "demo.yaml").read_text())
@@ -523,7 +554,7 @@ def test_a_profile_without_a_setting_is_refused(project, name):
     [
         ({"epoch": 3}, "epoch "),
         ({"sweeps": {**PROFILE["sweeps"], "amplitude": [1.0]}}, "sweeps.amplitude "),
-        ({"sweeps": {"epochs": 3}}, "sweeps.fractions"),
+        ({"sweeps": {"views": {}}}, "sweeps.fractions"),
         ({"sweeps": 3}, "sweeps"),
     ],
 )
