@@ -44,6 +44,12 @@ def walk(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes
         raise UserError(f"{path} cannot be read ({error}); download it again from its publisher.") from None
 
 
+def find(folder: Path, stem: str) -> Path | None:
+    """The archive in a folder that is called `stem`, or else the folder of that name; None where neither is there."""
+    candidates = [folder / f"{stem}{ending}" for ending in ENDINGS]  # first: an archive says whether it is whole
+    return next((p for p in candidates if p.is_file()), folder / stem if (folder / stem).is_dir() else None)
+
+
 def _members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """Name and a function that reads it, for each regular file; read before the next one is asked for."""
     if path.is_dir():

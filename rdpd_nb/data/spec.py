@@ -20,19 +20,37 @@ class Size:
 
 
 @dataclass(frozen=True)
+class File:
+    """A published file that is fetched and kept as it is; its name is the last part of its address."""
+
+    address: str
+    size: int  # bytes
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        return self.address.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
 class Source:
     """Where a data set comes from, and under which licence."""
 
     page: str
     size: str
     licence: str
-    archive: str = ""  # a zip that may be fetched without an account
+    archive: str = ""  # a zip that may be fetched without an account, and is unpacked
     strip: str = ""  # the folder inside the zip that is the raw folder
+    files: tuple[File, ...] = ()  # or files that may be fetched without an account
     note: str = ""
     windows: int = 0  # how many the whole data set has, where its publisher cut them
 
+    @property
+    def can_be_fetched(self) -> bool:
+        return bool(self.archive or self.files)
+
     def how_to_get(self, folder: Path) -> str:
-        how = "Run `make data` or download" if self.archive else "Download"
+        how = "Run `make data` or download" if self.can_be_fetched else "Download"
         note = f" {self.note}" if self.note else ""
         return f"{how} it from {self.page} ({self.size}, licence {self.licence}) into {folder}.{note}"
 
