@@ -19,11 +19,11 @@ from .data.windows import Windows
 from .errors import UserError
 from .files import replace_file
 from .knowledge import Knowledge
-from .paper import METHODS, METRICS
+from .paper import ANCHOR, METHODS, METRICS
 from .records import SWEEP_METRICS, SWEEPS, names, read_scores, read_sweep, sweep_records
 from .run import Run
-from .statistics import bootstrap_interval
-from .tables import shown_metrics, source_note, summary, sweep_summary
+from .statistics import FEW_SEEDS, interval
+from .tables import TITLES, seeds_word, shown_metrics, source_note, summary, sweep_ratio, sweep_summary
 from .training import Fitted
 
 # Okabe and Ito's colours, told apart by colour-blind readers; the same colour and marker for a method everywhere.
@@ -34,8 +34,9 @@ COLOURS = {
     "rdpd_r1": "#56B4E9",
     "rdpd_r2": "#009E73",
     "rdpd": "#D55E00",
+    ANCHOR.name: "#CC79A7",
 }
-MARKERS = {"teacher": "D", "direct": "o", "kd": "s", "rdpd_r1": "^", "rdpd_r2": "v", "rdpd": "P"}
+MARKERS = {"teacher": "D", "direct": "o", "kd": "s", "rdpd_r1": "^", "rdpd_r2": "v", "rdpd": "P", ANCHOR.name: "X"}
 PROTOCOLS = {  # of notebook 11: the text's, the code's, and one switch of paper.Protocol alone
     "paper": "as in the text",
     "knowledge": "knowledge of training mode",
@@ -48,9 +49,9 @@ PROTOCOLS = {  # of notebook 11: the text's, the code's, and one switch of paper
     "macro_f1": "macro-F1 by argmax",
     "released": "as in the released code",
 }
+PARTS = {"rich": "rich", "both": "rich and poor"}  # notebook 8's fraction_of, on an axis
 WIDTH = 9.2  # inches of the widest figure
 SHOWN = 900 / 96  # inches a page gives a figure: a wider one is made smaller, and its text with it
-FEW_SEEDS = 5  # fewer are shown one by one, with no interval
 
 
 def set_style() -> None:
@@ -190,17 +191,17 @@ def combined_loss(run: Run) -> Drawn:
 # -------------------------------------------------------------------------------------------------------- scores
 
 
-def _seeds_words(seeds: int) -> str:
-    """What the marks of a figure of scores are."""
+def _seeds_words(seeds: int, word: str) -> str:
+    """What the marks of a figure of scores are; word: 'seeds' or 'folds'."""
     if seeds == 1:
-        return "one seed"
-    return f"small dots: the {seeds} seeds" if seeds < FEW_SEEDS else f"bars: standard deviation over {seeds} seeds"
+        return f"one {word[:-1]}"
+    return f"small dots: the {seeds} {word}" if seeds < FEW_SEEDS else f"bars: standard deviation over {seeds} {word}"
 
 
 def scores(run: Run, dataset: str, view: str = "") -> Drawn:
     """Our scores (filled, mean over seeds) beside the published ones (hollow), by view; of all views, or of the
-    teacher and one. Under five seeds each is a small dot, else the bar is their standard deviation."""
-    spec, metrics = SPECS[dataset], shown_metrics(run)
+    teacher and one. Under six seeds each is a small dot, else the bar is their standard deviation."""
+    spec, metrics = SPECS[dataset], shown_metrics(run, dataset)
     table, frame = summary(run, dataset), read_scores(run, dataset)
     table = table[table["seeds"].gt(0) & (table["view"].isin(["all", view]) if view else True)]
     rows = list(table[["view", "method"]].drop_duplicates().itertuples(index=False))
@@ -226,20 +227,22 @@ def scores(run: Run, dataset: str, view: str = "") -> Drawn:
         for y in [y for y in range(1, len(rows)) if rows[y].view != rows[y - 1].view]:
             axis.axhline(y - 0.5, color="#bbbbbb", linewidth=0.8)
         axis.set_xlabel(title)
-    labels = [f"{spec.view_titles[row.view]}: {METHODS[row.method].title}" for row in rows]
+    labels = [f"{spec.view_titles[row.view]}: {TITLES[row.method]}" for row in rows]
     axes[0].set_yticks(range(len(rows)), labels)
     axes[0].set_ylim(len(rows) - 0.5, -0.5)  # the first on top
     what = ["filled: ours", "hollow: the paper's"] if table["published"].notna().any() else []
     of = f", {spec.view_titles[view]}" if view else ""
     title = f"{spec.title}{of}, {source_note(table['source'].iloc[0])}"
-    figure.suptitle(f"{title}\n{'; '.join([*what, _seeds_words(table['seeds'].max())])}")
+    figure.suptitle(f"{title}\n{'; '.join([*what, _seeds_words(table['seeds'].max(), seeds_word(spec))])}")
     said = f"{title}: scores of all methods{', ours beside the published' if what else ''}"
     return Drawn(figure, names(table), pd.DataFrame(numbers), said)
 
 
-def dots(axis: Axes, frame: pd.DataFrame, groups: list[str], metric: str = "roc_auc") -> None:
-    """Mean over seeds of each group and method, a row a group; under five seeds with a dot each, else with the 95 %
-    bootstrap interval. frame: columns group, method and the metric, a row a seed."""
+def dots(
+    axis: Axes, frame: pd.DataFrame, groups: list[str], metric: str = "roc_auc", ratio: float | None = None
+) -> None:
+    """Mean over seeds of each group and method, a row a group; under six seeds with a dot each, else with the 95 %
+    interval. frame: columns group, method and the metric, a row a seed; ratio: of `tables.split_ratio`."""
     methods, seeds = [method for method in METHODS if method in set(frame["method"])], 0
     for j, method in enumerate(methods):
         shift = 0.66 * ((j + 0.5) / len(methods) - 0.5)
@@ -251,7 +254,7 @@ def dots(axis: Axes, frame: pd.DataFrame, groups: list[str], metric: str = "roc_
             if len(values) < FEW_SEEDS:
                 axis.plot(values, np.full(len(values), y), ".", color=colour, markersize=4)
             else:
-                axis.plot(bootstrap_interval(values.tolist()), [y, y], color=colour, linewidth=2)
+                axis.plot(interval(values.tolist(), ratio), [y, y], color=colour, linewidth=2)
             axis.plot(values.mean(), y, MARKERS[method], color=colour)
     marks = f"dots: the {seeds} seeds" if seeds < FEW_SEEDS else f"bars: 95 % interval over {seeds} seeds"
     axis.set(yticks=range(len(groups)), yticklabels=groups, xlabel=f"test {METRICS.get(metric, metric)}: mean; {marks}")
@@ -284,14 +287,14 @@ def sweep(run: Run, figure: str, dataset: str, view: str = "") -> Drawn | None:
     """Figure 2 or 3 ('figure2', 'figure3') of all views there are, or of one; None without a record.
 
     A column of panels a view, a row a metric; one view has its metrics side by side. The line is the mean over seeds;
-    under five seeds each is a dot, else the band is the 95 % bootstrap interval of the mean. The numbers are those of
+    under six seeds each is a dot, else the band is the 95 % interval of the mean. The numbers are those of
     `tables.sweep_summary`; the paper prints none.
     """
     kind, spec, frame = SWEEPS[figure], SPECS[dataset], read_sweep(run, figure, dataset, view)
     if frame.empty:
         return None
     records = sweep_records(run, figure, dataset, view)
-    points, views = sweep_summary(frame), list(dict.fromkeys(frame["view"]))
+    points, views = sweep_summary(frame, sweep_ratio(dataset, records)), list(dict.fromkeys(frame["view"]))
     columns = views if len(views) > 1 else list(SWEEP_METRICS)
     panels = [(metric, name) for metric in SWEEP_METRICS for name in views]
     shape = (len(panels) // len(columns), len(columns))
@@ -302,15 +305,17 @@ def sweep(run: Run, figure: str, dataset: str, view: str = "") -> Drawn | None:
         if len(views) > 1 and metric == panels[0][0]:
             axis.set_title(spec.view_titles[name])
         axis.set_ylabel(SWEEP_METRICS[metric] if len(views) == 1 or name == views[0] else "")
-    xlabel = kind.xlabel.format(**records[0]["parameters"])
+    has = records[0]["parameters"]
+    xlabel = kind.xlabel.format(**has | {"fraction_of": PARTS.get(has.get("fraction_of"), "")})
     for axis in axes[-1] if len(columns) == 2 else [axes[-1, len(columns) // 2]]:
         axis.set_xlabel(xlabel)
     method_legend(drawn, [m for m in METHODS if m in set(frame["method"])], lines=True)
     seeds = points["seeds"].max()
     title = f"{spec.title}{', ' + spec.view_titles[views[0]] if len(views) == 1 else ''}, "
     title += source_note(frame["source"].iloc[0])
-    marks = f"dots: the {seeds} seeds" if seeds < FEW_SEEDS else f"band: 95 % bootstrap interval over {seeds} seeds"
-    drawn.suptitle(f"{title}\n{'one seed' if seeds == 1 else f'line: mean, {marks}'}")
+    word = seeds_word(spec)
+    marks = f"dots: the {seeds} {word}" if seeds < FEW_SEEDS else f"band: 95 % interval over {seeds} {word}"
+    drawn.suptitle(f"{title}\n{f'one {word[:-1]}' if seeds == 1 else f'line: mean, {marks}'}")
     made_from = [f"{dataset}/{record['view']}/{kind.record}" for record in records]
     said = f"{title}: scores against the {xlabel}"
     return Drawn(drawn, made_from, points.rename(columns={"level": kind.level}), said)

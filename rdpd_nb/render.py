@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 VERDICT_COLOURS = {"agrees": "#009E73", "higher": "#0072B2", "lower": "#D55E00"}
 LONG = 30  # characters: the words of a table with one longer heading of a row may go on in a second line
-_TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "±": r"$\pm$", "–": "--", "<": "$<$"}
+_TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "±": r"$\pm$", "–": "--", "<": "$<$", "†": r"$\dagger$"}
 
 
 def _headings(printed: pd.DataFrame) -> list[tuple[str, str]]:
@@ -94,7 +94,7 @@ def html(table: "Table", links: dict[str, str] | None = None, caption: bool = Tr
     shown.columns = _columns(_headings(shown))
     look = Styler(shown, uuid=table.name, cell_ids=False).format(str).format_index(str, axis=0)
     colours = {word: f"color: var(--rdpd-{word}, {colour})" for word, colour in VERDICT_COLOURS.items()}
-    look = look.map(lambda text: colours.get(text, "")).hide(axis="index", names=True)
+    look = look.map(lambda text: colours.get(text.partition(" ")[0], "")).hide(axis="index", names=True)
     stays = "position: sticky; left: 0; background: var(--jp-layout-color0, var(--pst-color-background, Canvas))"
     rule = "border-top: 1px solid #999"
     styles = [

@@ -8,41 +8,59 @@ import pandas as pd
 from . import tables
 from .data import SPECS
 from .paper import METHODS, METRICS
-from .records import SWEEP_METRICS, SWEEPS, read_scores, read_sweep
+from .records import SWEEP_METRICS, SWEEPS, read_scores, read_sweep, sweep_records
 from .run import Run
 from .statistics import paired
 
 if TYPE_CHECKING:
     from .training import Fitted
 
-FEW_SEEDS = 6  # below this a sentence gives no interval: not even six equal signs are unlikely enough
-
 
 def compared(run: Run, method: str, against: str = "direct", metric: str = "roc_auc") -> str:
     """How a method of the run's view stands against another one, in words.
 
-    'RDPD is 0.036 below Direct in ROC-AUC over 10 seeds (95 % interval -0.046 to -0.025)'; fewer than six seeds have
-    the range of their differences in place of the interval.
+    'RDPD is 0.036 below Direct in ROC-AUC over 10 seeds (95 % interval -0.046 to -0.025; over people -0.060 to
+    -0.012)'; fewer than six seeds have the range of their differences in place of the interval over them.
     """
-    views = ["all" if name == "teacher" else run.view for name in (method, against)]
-    ours, other = tables.pairs(read_scores(run, run.dataset), (views[0], method), (views[1], against), metric)
-    found = paired(ours, other)
+    frame, which = (
+        read_scores(run, run.dataset),
+        [("all" if m == "teacher" else run.view, m) for m in (method, against)],
+    )
+    found = tables.difference(run, run.dataset, *which, metric)
     one, two = METHODS[method].title, METHODS[against].title
     if not found["seeds"]:
         return f"{one} and {two} have no score of a common seed with these settings."
-    count, difference = found["seeds"], found["difference"]
-    seeds = f"over {count} seeds" if count > 1 else "with one seed"
-    text = f"{one} is {_above_or_below(difference)} {two} in {(METRICS | tables.shown_metrics(run))[metric]} {seeds}"
-    return f"{text} ({spread(ours, other)})." if count > 1 else f"{text}."
+    count, name = found["seeds"], _metric(run, run.dataset, metric)
+    kind = tables.seeds_word(SPECS[run.dataset])
+    seeds = f"over {count} {kind}" if count > 1 else f"with one {kind[:-1]}"
+    text = f"{one} is {_above_or_below(found['difference'])} {two} in {name} {seeds}"
+    said = [_spread(found, *tables.pairs(frame, *which, metric))] if count > 1 else []
+    if found["people_low"] is not None:
+        said.append(f"{'' if said else '95 % interval '}over people {_to(found['people_low'], found['people_high'])}")
+    return f"{text} ({'; '.join(said)})." if said else f"{text}."
 
 
-def spread(ours: list[float], other: list[float]) -> str:
-    """How far the differences go: '95 % interval -0.046 to -0.025', under six seeds 'by seed from -0.05 to +0.01'."""
-    found = paired(ours, other)
-    if found["seeds"] >= FEW_SEEDS:
-        return f"95 % interval {found['low']:+.3f} to {found['high']:+.3f}"
+def spread(ours: list[float], other: list[float], ratio: float | None = None) -> str:
+    """How far the differences go: '95 % interval -0.046 to -0.025', under six seeds 'by seed from -0.05 to +0.01'.
+
+    ratio: as `tables.split_ratio` gives it.
+    """
+    return _spread(paired(ours, other, ratio), ours, other)
+
+
+def _spread(found: dict, ours: list[float], other: list[float]) -> str:
+    if found["low"] is not None:
+        return f"95 % interval {_to(found['low'], found['high'])}"
     each = [a - b for a, b in zip(ours, other, strict=True) if not np.isnan(a - b)]
-    return f"by seed from {min(each):+.3f} to {max(each):+.3f}" if each else "no common seed"
+    return f"by seed from {_to(min(each), max(each))}" if each else "no common seed"
+
+
+def _to(low: float, high: float) -> str:
+    return f"{low:+.3f} to {high:+.3f}"
+
+
+def _metric(run: Run, dataset: str, metric: str) -> str:
+    return (METRICS | tables.shown_metrics(run, dataset))[metric]
 
 
 def _above_or_below(difference: float) -> str:
@@ -56,12 +74,14 @@ def reached(run: Run, method: str, metric: str = "roc_auc") -> str:
 
     'RDPD reaches 0.849 in ROC-AUC on the test windows (mean of 2 seeds, 0.841 to 0.857).'
     """
-    title, name = METHODS[method].title, (METRICS | tables.shown_metrics(run))[metric]
+    title, name = METHODS[method].title, _metric(run, run.dataset, metric)
     frame, view = read_scores(run, run.dataset), "all" if method == "teacher" else run.view
     each = frame.loc[(frame[["view", "method", "metric"]] == [view, method, metric]).all(axis=1), "score"].dropna()
     if each.empty:
         return f"{title} has no {name} with these settings: no class of the test windows can be scored."
-    seeds = f"mean of {len(each)} seeds, {each.min():.3f} to {each.max():.3f}" if len(each) > 1 else "one seed"
+    kind = tables.seeds_word(SPECS[run.dataset])
+    many = f"mean of {len(each)} {kind}, {each.min():.3f} to {each.max():.3f}"
+    seeds = many if len(each) > 1 else f"one {kind[:-1]}"
     return f"{title} reaches {each.mean():.3f} in {name} on the test windows ({seeds})."
 
 
@@ -82,50 +102,131 @@ def trained(fitted: "list[Fitted]") -> str:
 def pairs(run: Run, dataset: str, metric: str = "roc_auc") -> list[str]:
     """A sentence a rival: in how many views RDPD is above it, how far, and where that is more than chance.
 
-    'PAMAP2, ROC-AUC: RDPD is above Direct in 1 of 3 views (-0.036 to +0.002), after Holm's correction p < 0.05 in 0.'
+    'PAMAP2, ROC-AUC: RDPD is above Direct in 1 of 3 views (-0.036 to +0.002); over seeds p < 0.05 after Holm's
+    correction in 1 (lower); over people the 95 % interval leaves 0 out in 2 (1 higher, 1 lower).'
     """
     numbers, said = tables.paired(run, dataset).numbers, []
     numbers = numbers[(numbers["metric"] == metric) & numbers["difference"].notna()]
-    what = f"{SPECS[dataset].title}, {(METRICS | tables.shown_metrics(run))[metric]}"
+    kind, what = tables.seeds_word(SPECS[dataset]), f"{SPECS[dataset].title}, {_metric(run, dataset, metric)}"
     for against, rows in numbers.groupby("against", sort=False):
         d, views = rows["difference"], f"{len(rows)} view{'s' if len(rows) > 1 else ''}"
-        span = f"{d.min():+.3f} to {d.max():+.3f}" if len(rows) > 1 else f"{d.iloc[0]:+.3f}"
+        span = _to(d.min(), d.max()) if len(rows) > 1 else f"{d.iloc[0]:+.3f}"
         text = f"{what}: RDPD is above {METHODS[against].title} in {(d > 0).sum()} of {views} ({span})"
-        found = (rows["p_holm_metric"] < 0.05).sum()
-        said.append(f"{text}; after Holm's correction p < 0.05 in {found or 'none'}.")
+        text += (
+            f"; over {kind} p < 0.05 after Holm's correction in {_signs(d[rows['p_holm_metric'] < 0.05])}"
+            if rows["p"].notna().any()
+            else f"; {rows['seeds'].max()} {kind if rows['seeds'].max() > 1 else kind[:-1]}, too few for a test"
+        )
+        if rows["people_low"].notna().any():
+            clear = (rows["people_low"] > 0) | (rows["people_high"] < 0)
+            text += f"; over people the 95 % interval leaves 0 out in {_signs(d[clear])}"
+        said.append(f"{text}.")
     return said
+
+
+def _signs(differences: pd.Series) -> str:
+    """'none', '2 (higher)', '3 (1 higher, 2 lower)'."""
+    counts = {"higher": int((differences > 0).sum()), "lower": int((differences < 0).sum())}
+    there = [word for word in counts if counts[word]]
+    which = ", ".join(f"{counts[word]} {word}" if len(there) > 1 else word for word in there)
+    return f"{len(differences)} ({which})" if len(differences) else "none"
+
+
+# ------------------------------------------------------------------------------------------------------- sweeps
 
 
 def sweep_changes(run: Run, figure: str, dataset: str, view: str, metric: str = "roc_auc") -> list[str]:
-    """A sentence a method: its mean score at the least and at the greatest level of Figure 2 or 3."""
-    points = tables.sweep_summary(read_sweep(run, figure, dataset, view))
-    kind, said = SWEEPS[figure], []
-    for method, rows in points[points["metric"] == metric].sort_values("level").groupby("method", sort=False):
-        first, last = rows.iloc[0], rows.iloc[-1]
-        begins = (
-            f"{METHODS[method].title}: {SWEEP_METRICS[metric]} {first['mean']:.3f} at {kind.level} {first['level']:g}"
-        )
-        change = last["mean"] - first["mean"]
-        said.append(f"{begins}, {last['mean']:.3f} at {last['level']:g} ({change:+.3f}).")
-    return said
+    """A sentence a method: its mean score at the least and at the greatest level of Figure 2 or 3, and how far seeds
+    differ in the change."""
+    frame, kind = read_sweep(run, figure, dataset, view), SWEEPS[figure]
+    return [
+        f"{METHODS[row.method].title}: {SWEEP_METRICS[metric]} {row.mean_first:.3f} at {kind.level} {row.first:g}, "
+        f"{row.mean_last:.3f} at {row.last:g} ({_change(row._asdict(), frame)})."
+        for row in _falls(run, figure, dataset, view).itertuples()
+        if row.metric == metric
+    ]
+
+
+def _falls(run: Run, figure: str, dataset: str, view: str) -> pd.DataFrame:
+    ratio = tables.sweep_ratio(dataset, sweep_records(run, figure, dataset, view))
+    return tables.sweep_falls(read_sweep(run, figure, dataset, view), ratio)
+
+
+def _change(row: dict, frame: pd.DataFrame) -> str:
+    """'-0.150, 95 % interval -0.190 to -0.110': of a row of `tables.sweep_falls`."""
+    if not row["seeds"] or row["difference"] is None:
+        return "no score"
+    if row["seeds"] == 1:
+        return f"{row['difference']:+.3f}"
+    of = frame[(frame[["view", "metric", "method"]] == [row["view"], row["metric"], row["method"]]).all(axis=1)]
+    last, first = (of[of["level"] == row[end]] for end in ("last", "first"))
+    return f"{row['difference']:+.3f}, {_spread(_clean(row), *tables.by_seed(last, first))}"
+
+
+def _clean(row: dict) -> dict:
+    """None for a data frame's NaN."""
+    return {name: None if not isinstance(value, str) and pd.isna(value) else value for name, value in row.items()}
 
 
 def sweep(run: Run, figure: str, dataset: str, view: str = "") -> list[str]:
     """What the paper says of Figure 2 or 3, then what came out, a sentence a view and metric; [] without a record.
 
-    'Wrist, ROC-AUC: RDPD is above Direct at 1 of 3 fractions (least at 0.4: -0.031), above Distill at all 3 ...'
+    'Wrist, ROC-AUC: RDPD is above Direct at 2 of 3 fractions, clearly at 1 (least at 0.4: -0.031, 95 % interval -0.050
+    to -0.012), above Distill ...'; 'clearly' where the paired 95 % interval over seeds lies above 0. Of Figure 3 also
+    how far each method falls.
     """
     frame, kind = read_sweep(run, figure, dataset, view), SWEEPS[figure]
     if frame.empty:
         return []
     said = [f"The paper: {kind.claim}."]
-    claims = tables.sweep_claims(tables.sweep_summary(frame))
+    ratio = tables.sweep_ratio(dataset, sweep_records(run, figure, dataset, view))
+    claims, falls = tables.sweep_claims(tables.sweep_summary(frame, ratio)), tables.sweep_falls(frame, ratio)
     for (name, metric), rows in claims.groupby(["view", "metric"], sort=False):
-        parts = []
-        for claim in rows.itertuples():
-            count = f"all {claim.levels}" if claim.holds else f"{claim.levels_above} of {claim.levels}"
-            least = "" if pd.isna(claim.at) else f" (least at {claim.at:g}: {claim.smallest_difference:+.3f})"
-            parts.append(f"above {METHODS[claim.against].title} at {count} {kind.levels}{least}")
+        there = frame[(frame["view"] == name) & (frame["metric"] == metric)]
+        parts = [
+            f"above {METHODS[c['against']].title} {_claim(c, there, kind.levels)}" for c in rows.to_dict("records")
+        ]
         where = f"{SPECS[dataset].view_titles[name]}, {SWEEP_METRICS[metric]}"
         said.append(f"{where}: RDPD is {', '.join(parts)}.")
+        if figure == "figure3":
+            these = falls[(falls["view"] == name) & (falls["metric"] == metric)].to_dict("records")
+            changes = [f"{METHODS[row['method']].title} changes by {_change(row, frame)}" for row in these]
+            said.append(
+                f"{where}, from {kind.level} {these[0]['first']:g} to {these[0]['last']:g}: {'; '.join(changes)}."
+            )
     return said
+
+
+def _claim(claim: dict, frame: pd.DataFrame, levels: str) -> str:
+    """'at 2 of 3 fractions, clearly at 1 (least at 0.4: -0.031, 95 % interval -0.050 to -0.012)'."""
+    above, count, clear = claim["levels_above"], claim["levels"], claim["levels_clear"]
+    text = f"at {f'all {count}' if above == count else f'{above} of {count}'} {levels}"
+    few = pd.isna(claim["low"])
+    if above and not few:
+        text += f", clearly at {'none' if not clear else 'all' if clear == count else clear}"
+    if pd.isna(claim["at"]):
+        return text
+    text += f" (least at {claim['at']:g}: {claim['smallest_difference']:+.3f}"
+    at = frame[frame["level"] == claim["at"]]
+    ours, other = tables.by_seed(*(at[at["method"] == method] for method in ("rdpd", claim["against"])))
+    return f"{text}, {_spread(_clean(claim), ours, other)})" if len(ours) > 1 else f"{text})"
+
+
+def sweep_held(run: Run, figure: str, dataset: str, view: str = "") -> str:
+    """In how many comparisons of Figure 2 or 3 RDPD is above at every level: by means, and by paired intervals.
+
+    'RDPD's mean is above at every fraction in 3 of 4 comparisons, and the paired 95 % interval over 10 seeds in 1.'
+    """
+    frame, kind = read_sweep(run, figure, dataset, view), SWEEPS[figure]
+    if frame.empty:
+        return "There is no record of this figure with these settings."
+    ratio = tables.sweep_ratio(dataset, sweep_records(run, figure, dataset, view))
+    points = tables.sweep_summary(frame, ratio)
+    claims, seeds = tables.sweep_claims(points), points["seeds"].max()
+    by_mean = (claims["levels_above"] == claims["levels"]).sum()
+    text = f"RDPD's mean is above at every {kind.level} in {by_mean} of {len(claims)} comparisons"
+    words = tables.seeds_word(SPECS[dataset])
+    if points["low"].isna().all():
+        return f"{text}; {seeds} {words if seeds > 1 else words[:-1]}, too few for an interval."
+    held = claims["holds"].sum()
+    return f"{text}, and the paired 95 % interval over {seeds} {words} lies above 0 at every one in {held}."

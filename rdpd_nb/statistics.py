@@ -1,30 +1,33 @@
-"""Statistics over seeds: intervals, tests, and the verdict on a published number.
+"""Intervals, tests and verdicts: over seeds (or folds), over people, and against a published number.
 
 Seeds without a score (None, NaN) are left out.
+
+Two things are uncertain. Another seed has other initial weights, another order of batches, and where the split is drawn
+by seed other people; where folds are people, another fold is another person. And other test people would have given
+other scores, which draws of people (`evaluation.people_resampled`) show. Neither interval holds the other.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 LEVEL = 0.95  # of every interval; tests are at 1 - LEVEL
+POWER = 0.8  # with which a test would have found what it is said to see
 RESAMPLES = 9999  # of a bootstrap
 ENUMERATED = 13  # up to so many differences with ties Wilcoxon's test goes through all 2^n signs
+FEW_SEEDS = 6  # fewer have no interval and no paired p: not even six equal signs are unlikely enough
 
-RULE = (
-    "Verdict: 'agrees' where the 95 % Welch interval of the difference of means, ours less the paper's (mean and "
-    "standard deviation over 10 seeds), holds 0, 'higher' or 'lower' where it lies above or below; the fewer the "
-    "seeds, the wider the interval and the less 'agrees' says."
-)
+Values = Sequence[float | None]  # a score a seed
 
 
-def _there(values: list[float | None]) -> np.ndarray:
+def _there(values: Values) -> np.ndarray:
     there = np.array([v for v in values if v is not None], float)
     return there[~np.isnan(there)]  # a data frame's None
 
 
-def mean_and_deviation(values: list[float | None]) -> tuple[float, float] | None:
+def mean_and_deviation(values: Values) -> tuple[float, float] | None:
     """Mean and sample standard deviation over seeds, as the paper prints them; seeds without a score are left out.
 
     None without any score; the deviation of one score is NaN, of equal ones 0.
@@ -37,7 +40,7 @@ def mean_and_deviation(values: list[float | None]) -> tuple[float, float] | None
     return float(np.mean(there)), float(np.std(there, ddof=1))
 
 
-def bootstrap_interval(values: list[float | None]) -> tuple[float, float] | None:
+def bootstrap_interval(values: Values) -> tuple[float, float] | None:
     """95 % bootstrap interval of the mean over seeds; the same numbers give the same interval, whenever asked.
 
     The percentile interval: BCa is undefined for equal values and rests on a jackknife that means little for a handful
@@ -60,20 +63,85 @@ def bootstrap_interval(values: list[float | None]) -> tuple[float, float] | None
     return float(found.low), float(found.high)
 
 
-def paired(ours: list[float | None], other: list[float | None]) -> dict:
+def corrected_interval(values: Values, ratio: float) -> tuple[float, float] | None:
+    """95 % interval of a mean over splits drawn by seed, of a score or of a difference: the corrected resampled t.
+
+    ratio: test windows a training window. Such splits share most of their training data, so that the variance of the
+    mean is not s^2 / J but s^2 (1 / J + ratio) for J seeds, with J - 1 degrees of freedom (Nadeau and Bengio, 2003).
+    None for fewer than two values.
+    """
+    found = _corrected(values, ratio)
+    if found is None:
+        return None
+    mean, error, freedom = found
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
+    return mean - half, mean + half
+
+
+def corrected_p(differences: Values, ratio: float) -> float | None:
+    """Two-sided p that differences over splits drawn by seed are 0 on average; as `corrected_interval`."""
+    found = _corrected(differences, ratio)
+    if found is None:
+        return None
+    mean, error, freedom = found
+    return _t_p(mean, error, freedom)
+
+
+def _corrected(values: Values, ratio: float) -> tuple[float, float, int] | None:
+    """Mean, its standard error and degrees of freedom."""
+    mean, deviation = mean_and_deviation(values) or (0.0, math.nan)
+    n = len(_there(values))
+    return None if math.isnan(deviation) else (mean, deviation * math.sqrt(1 / n + ratio), n - 1)
+
+
+def _t_p(difference: float, error: float, freedom: float) -> float:
+    """Two-sided p of Student's t; without any deviation 1 for no difference (up to rounding), else 0."""
+    if error < 1e-12:
+        return 1.0 if abs(difference) < 1e-9 else 0.0
+    return 2 * float(stats.t.sf(abs(difference) / error, freedom))
+
+
+def interval(values: Values, ratio: float | None = None) -> tuple[float, float] | None:
+    """95 % interval over seeds of a mean: the bootstrap's where every seed has the same test part or folds are people,
+    `corrected_interval` where splits are drawn by seed (then with their `ratio`). None for fewer than FEW_SEEDS."""
+    if len(_there(values)) < FEW_SEEDS:
+        return None
+    return bootstrap_interval(values) if ratio is None else corrected_interval(values, ratio)
+
+
+def people_interval(draws: Values, other: Values | None = None) -> tuple[float, float] | None:
+    """95 % interval over people: percentiles of the draws of `evaluation.people_resampled`, or of the differences of
+    one method's draws and another's. None where fewer than half of the draws have a score."""
+    drawn = np.array(draws, float) - (0 if other is None else np.array(other, float))
+    there = drawn[~np.isnan(drawn)]
+    if not len(there) or len(there) < len(drawn) / 2:
+        return None
+    low, high = np.quantile(there, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def paired(ours: Values, other: Values, ratio: float | None = None, draws: tuple[Values, Values] | None = None) -> dict:
     """One method less another, seed by seed: both lists in the same order of seeds, ValueError for unequal lengths.
 
-    The same seed shares initial weights, batch order and dropout, so that the difference is the method's; where the
-    test subjects are the same for every seed (PAMAP2, UCI HAR), interval and p are about seeds, not about other people.
+    The same seed shares split, initial weights, batch order and dropout, so that their difference is not that of other
+    draws of these. ratio: as `interval`; draws: of people, of both methods.
 
-    Gives `seeds` with both scores, the mean `difference`, its 95 % bootstrap interval `low`, `high` and Wilcoxon's
-    signed-rank `p`; None where undefined: all without a common seed, interval and p with one.
+    Gives `seeds` with both scores, the mean `difference`, its 95 % interval over seeds `low`, `high` and over people
+    `people_low`, `people_high`, and `p`, of Wilcoxon's signed-rank test or (with `ratio`) of the corrected resampled t.
+    None where undefined: low, high and p for fewer than FEW_SEEDS.
     """
     pairs = zip(ours, other, strict=True)
     difference = _there([a - b for a, b in pairs if a is not None and b is not None]).tolist()
-    low, high = bootstrap_interval(difference) or (None, None)
-    mean = float(np.mean(difference)) if difference else None
-    return {"seeds": len(difference), "difference": mean, "low": low, "high": high, "p": signed_rank_p(difference)}
+    low, high = interval(difference, ratio) or (None, None)
+    people_low, people_high = (people_interval(*draws) if draws else None) or (None, None)
+    p = None
+    if len(difference) >= FEW_SEEDS:
+        p = signed_rank_p(difference) if ratio is None else corrected_p(difference, ratio)
+    return {
+        "seeds": len(difference),
+        "difference": float(np.mean(difference)) if difference else None,
+        **{"low": low, "high": high, "people_low": people_low, "people_high": people_high, "p": p},
+    }
 
 
 def signed_rank_p(differences: list[float]) -> float | None:
@@ -81,7 +149,7 @@ def signed_rank_p(differences: list[float]) -> float | None:
 
     Exact for up to 50 differences, of which with ties up to 13 (all signs are gone through); zeros are dropped
     (Wilcoxon's way), and nothing but zeros gives 1. Fewer than two differences give None. The smallest p of n
-    differences is 2^(1-n): 0.5 for two seeds, 0.002 for ten.
+    differences is 2^(1-n): 0.03 for six seeds, 0.002 for ten.
     """
     if len(differences) < 2:
         return None
@@ -104,31 +172,96 @@ def holm(p: list[float | None]) -> list[float | None]:
     return corrected
 
 
+# ------------------------------------------------------------------------------------- against a published number
+
+
+def _welch(deviation: float, n: int, other_deviation: float, other_n: int) -> tuple[float, float]:
+    """Standard error of the difference of two means and its degrees of freedom, by Welch and Satterthwaite."""
+    variance, other_variance = deviation**2 / n, other_deviation**2 / other_n
+    both = variance + other_variance
+    if both == 0:
+        return 0.0, math.inf
+    share = variance / both
+    return math.sqrt(both), 1 / (share**2 / (n - 1) + (1 - share) ** 2 / (other_n - 1))
+
+
 def welch_interval(
     mean: float, deviation: float, n: int, other_mean: float, other_deviation: float, other_n: int
 ) -> tuple[float, float]:
     """95 % interval of mean - other_mean from two means and sample deviations, variances not taken to be equal.
 
-    Degrees of freedom by Welch and Satterthwaite; n and other_n at least 2. Without any deviation the interval is the
-    difference alone, 0 where it is rounding (below 1e-9).
+    n and other_n at least 2. Without any deviation the interval is the difference alone, 0 where it is rounding (below
+    1e-9).
     """
-    difference, variance, other_variance = mean - other_mean, deviation**2 / n, other_deviation**2 / other_n
-    if variance + other_variance == 0:
+    difference, (error, freedom) = mean - other_mean, _welch(deviation, n, other_deviation, other_n)
+    if error == 0:
         difference = 0.0 if abs(difference) < 1e-9 else difference
         return difference, difference
-    share = variance / (variance + other_variance)
-    freedom = 1 / (share**2 / (n - 1) + (1 - share) ** 2 / (other_n - 1))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance + other_variance)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
     return difference - half, difference + half
 
 
-def verdict(ours: list[float | None], published_mean: float, published_std: float, published_n: int = 10) -> str | None:
-    """'agrees', 'higher' or 'lower': our seeds against a published mean and sample standard deviation, as `RULE` says.
+def smallest_seen(
+    deviation: float, n: int, other_deviation: float, other_n: int, level: float = 1 - LEVEL, power: float = POWER
+) -> float:
+    """The difference of two means that Welch's two-sided test at `level` finds with this power; 0 without deviation.
 
-    The same as Welch's t-test at 5 %. None for fewer than two scores of ours: they have no deviation.
+    The deviations are taken to be the true ones.
     """
-    there = _there(ours)
-    if len(there) < 2:
-        return None
-    low, high = welch_interval(*mean_and_deviation(ours), len(there), published_mean, published_std, published_n)
-    return "higher" if low > 0 else "lower" if high < 0 else "agrees"
+    error, freedom = _welch(deviation, n, other_deviation, other_n)
+    if error == 0:
+        return 0.0
+    # |Z + d| > t sqrt(V / freedom), V of chi^2, over 2,000 equally likely V: SciPy's noncentral t fails far out.
+    chances = (np.arange(2000) + 0.5) / 2000
+    beyond = stats.t.isf(level / 2, freedom) * np.sqrt(stats.chi2.ppf(chances, freedom) / freedom)
+
+    def lacking(d: float) -> float:
+        return float(np.mean(stats.norm.sf(beyond - d) + stats.norm.cdf(-beyond - d))) - power
+
+    return error * float(optimize.brentq(lacking, 0, beyond.max() + 10))
+
+
+def welch_p(mean: float, deviation: float, n: int, other_mean: float, other_deviation: float, other_n: int) -> float:
+    """Two-sided p of Welch's t-test; arguments as `welch_interval`, which holds 0 where p is above 0.05."""
+    return _t_p(mean - other_mean, *_welch(deviation, n, other_deviation, other_n))
+
+
+def verdicts(cells: list[tuple[Values, float, float] | None], published_n: int = 10) -> list[dict | None]:
+    """A table's cells, (our scores by seed, published mean, published sample deviation), against what is published.
+
+    Each gives the 95 % Welch interval `less_low` to `less_high` of ours less the paper's, Welch's `p`, `p_holm` after
+    Holm's correction for the cells given, the smallest difference the test could have `seen` at the level of Holm's
+    first step, and a `verdict`: 'higher' or 'lower' where p_holm is below 0.05, else 'agrees', which is not equality.
+    None for None, and for fewer than two scores of ours: they have no deviation.
+    """
+    found: list[tuple | None] = []
+    for cell in cells:
+        there = _there(cell[0]) if cell else ()
+        ours = (*mean_and_deviation(there), len(there)) if len(there) > 1 else None
+        found.append((*ours, *cell[1:], published_n) if ours else None)
+    p = [numbers and welch_p(*numbers) for numbers in found]
+    level = (1 - LEVEL) / max(1, sum(numbers is not None for numbers in found))
+    judged: list[dict | None] = []
+    for numbers, before, corrected in zip(found, p, holm(p), strict=True):
+        if numbers is None:
+            judged.append(None)
+            continue
+        mean, deviation, n, other, other_deviation, other_n = numbers
+        low, high = welch_interval(*numbers)
+        word = ("higher" if mean > other else "lower") if corrected < 1 - LEVEL else "agrees"
+        seen = smallest_seen(deviation, n, other_deviation, other_n, level)
+        rest = {"p": before, "p_holm": corrected, "seen": seen, "verdict": word}
+        judged.append({"less_low": low, "less_high": high, **rest})
+    return judged
+
+
+def rule(judged: int, cells: int) -> str:
+    """What stands under a table's verdicts: `judged` of them, of `cells` published ones in all."""
+    chance, of_all = (f"{(1 - LEVEL) * count:.1f}" for count in (judged, cells))
+    return (
+        "Verdict: in brackets the 95 % Welch interval of ours less the paper's mean (over 10 seeds). 'higher' or "
+        f"'lower' where Welch's p, after Holm's correction for the table's {judged} verdicts, is below 0.05, else "
+        "'agrees'. That is not equality: after 'sees' stands the smallest difference which the test, at its corrected "
+        f"level, would have found with a probability of {100 * POWER:.0f} %. If nothing differed, {chance} of these {judged} "
+        f"intervals would be expected to miss 0 by chance alone ({of_all} of the {cells} cells of Tables 2-4)."
+    )

@@ -1,7 +1,7 @@
 """The paper's tables with ours beside them, and sentences, from the frames of `records` alone: nothing is trained."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,17 +9,37 @@ import pandas as pd
 import torch
 
 from . import cost, render
-from .data import DATASETS, SPECS, Windows
+from .data import DATASETS, SPECS, Spec, Windows
 from .files import replace_file, root
 from .models import RCNN
-from .paper import METHODS, METRICS, STUDENT_METHODS, SWITCHES, published, published_score
-from .records import SCORES, SWEEP_METRICS, any_of, names, read_record, read_records, read_scores
+from .paper import ANCHOR, METHODS, METRICS, STUDENT_METHODS, SWITCHES, published, published_score
+from .records import (
+    BY_PERSON,
+    SCORES,
+    SWEEP_METRICS,
+    any_of,
+    names,
+    read_people,
+    read_record,
+    read_records,
+    read_scores,
+)
 from .run import Run
-from .statistics import RULE, bootstrap_interval, holm, mean_and_deviation, verdict
+from .statistics import FEW_SEEDS, holm, interval, mean_and_deviation, people_interval, rule, verdicts
 from .statistics import paired as compare_pairs
 
 FEW_WINDOWS = 30  # below this a caption warns and there is no verdict
-BESIDES = ("Data", "Data set", "Statistic", "Method", "Model", "RDPD against", "Seeds")  # columns of no numbers
+STILL_RISING = 0.2  # share of the seeds with their best epoch at the end, above which a row is marked
+MARK = "†"
+PUBLISHED_CELLS = sum(
+    len(cell)
+    for name, table in published().items()
+    if name.startswith(("table2", "table3", "table4"))
+    for view in table.values()
+    for cell in view.values()
+)
+TITLES = {method.name: method.title for method in (ANCHOR, *METHODS.values())}
+BESIDES = ("Data", "Data set", "Statistic", "Method", "Model", "RDPD against", "Seeds", "Folds")  # no numbers of ours
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,7 +60,11 @@ class Table:
     def ours(self) -> list[str]:
         """The printed columns that hold numbers of ours."""
         return [
-            c for c in self.printed if c not in BESIDES and not c.lower().endswith(("published", "paper", "verdict"))
+            c
+            for c in self.printed
+            if c not in BESIDES
+            and not c.lower().endswith(("published", "paper", "verdict"))
+            and not c.startswith("95 %")
         ]
 
     def __repr__(self) -> str:
@@ -52,12 +76,17 @@ class Table:
 
 def source_note(source: str) -> str:
     """What a caption says of where the data came from."""
-    return "simulated data" if source == "simulated" else "real data"
+    words = {"simulated": "simulated data", "embedded": "real data, embedded in the repository"}
+    return words.get(source, "real data")
 
 
-def _sources(sources: pd.Series) -> str:
-    run = [s for s in dict.fromkeys(sources) if s != "not run"]
-    return " and ".join(map(source_note, run)) or "nothing run"
+def _sources(numbers: pd.DataFrame) -> str:
+    """Which data a table's numbers are from; of several sources, the data sets of each."""
+    run = numbers[numbers["source"] != "not run"]
+    of = {source: list(dict.fromkeys(rows["dataset"])) for source, rows in run.groupby("source", sort=False)}
+    if len(of) < 2:
+        return "".join(map(source_note, of)) or "nothing run"
+    return "; ".join(f"{source_note(s)}: {', '.join(SPECS[d].title for d in there)}" for s, there in of.items())
 
 
 def _warning(sources: pd.Series) -> str:
@@ -67,48 +96,92 @@ def _warning(sources: pd.Series) -> str:
 # ------------------------------------------------------------------------------------------------------- scores
 
 
-def shown_metrics(run: Run) -> dict[str, str]:
+def shown_metrics(run: Run, dataset: str) -> dict[str, str]:
     """Title of each metric that is shown and set beside the paper's, by its name in a record.
 
-    The only place that chooses between the two macro-F1: threshold 0.5 (the text), or argmax with the switch.
+    The only place that chooses between the two macro-F1: threshold 0.5 (the text), or argmax with the switch; of two
+    classes it is the F1 of the positive one.
     """
-    if run.protocol.macro_f1 == "threshold":
-        return METRICS
-    return {"roc_auc": METRICS["roc_auc"], "pr_auc": METRICS["pr_auc"], "macro_f1_argmax": "macro-F1 (argmax)"}
+    f1 = "F1" if len(SPECS[dataset].classes) == 2 else METRICS["macro_f1"]
+    by_threshold = run.protocol.macro_f1 == "threshold"
+    own = {"macro_f1": f1} if by_threshold else {"macro_f1_argmax": f"{f1} (argmax)"}
+    return {"roc_auc": METRICS["roc_auc"], "pr_auc": METRICS["pr_auc"], **own}
+
+
+def split_ratio(spec: Spec, train: Iterable[int], test: Iterable[int]) -> float | None:
+    """Test windows a training window, which intervals over seeds are corrected with; None where the split is not drawn
+    by seed. train, test: windows of the seeds' splits, in the same order."""
+    return sum(test) / sum(train) if spec.split == "random" else None
+
+
+def _ratio(dataset: str, frame: pd.DataFrame) -> float | None:
+    return None if frame.empty else split_ratio(SPECS[dataset], frame["train_windows"], frame["test_windows"])
+
+
+def people_draws(run: Run, dataset: str) -> dict[tuple[str, str, str], list[float]]:
+    """Scores over draws of test people by (view, method, metric)."""
+    frame = read_people(run, dataset).sort_values("draw")
+    return {key: rows["score"].tolist() for key, rows in frame.groupby(["view", "method", "metric"], sort=False)}
 
 
 def summary(run: Run, dataset: str) -> pd.DataFrame:
-    """A row a (view, method, metric) in the paper's order: mean, sd, the bootstrap interval low to high of the mean,
-    number of seeds with a score, the published mean and sd where shown, verdict, and where it came from."""
+    """A row a (view, method, metric) in the paper's order, logistic regression first where there is one.
+
+    Mean, sd, the 95 % intervals of the mean over seeds (low, high) and over people (people_low, people_high), number of
+    seeds with a score, share of them whose best epoch lies at the end of training; the published mean and sd where
+    shown, and `statistics.verdicts` on it; where it came from. Scores by person are there where records have them.
+    """
     spec, frame = SPECS[dataset], read_scores(run, dataset)
-    there = dict(iter(frame.groupby(["view", "method", "metric"])))
-    published_as, rows = dict(zip(shown_metrics(run), METRICS, strict=True)), []
+    there, drawn = dict(iter(frame.groupby(["view", "method", "metric"]))), people_draws(run, dataset)
+    published_as = dict(zip(shown_metrics(run, dataset), METRICS, strict=True))
+    metrics = [*SCORES, *(name for name in BY_PERSON if name in set(frame["metric"]))]
+    anchor = [ANCHOR.name] if ANCHOR.name in set(frame["method"]) else []
+    ratio, rows, cells = _ratio(dataset, frame), [], []
     for view in spec.views:
-        for method in ("teacher",) if view == "all" else STUDENT_METHODS:
-            for metric in SCORES:
+        for method in (*anchor, *(("teacher",) if view == "all" else STUDENT_METHODS)):
+            for metric in metrics:
                 ours = there.get((view, method, metric), frame[:0])
-                values, few = ours["score"].tolist(), ours["test_windows"].min() < FEW_WINDOWS
+                values = ours["score"].tolist()
                 mean, deviation = mean_and_deviation(values) or (None, None)
-                low, high = bootstrap_interval(values) or (None, None)
-                source = "not run" if ours.empty else ours["source"].iloc[0]
-                name = published_as.get(metric)
+                low, high = _within_1(interval(values, ratio))
+                people_low, people_high = people_interval(drawn.get((view, method, metric), [])) or (None, None)
+                name = published_as.get(metric) if method in METHODS else None
                 paper = (name and published_score(spec, view, method, name)) or (None, None)
-                judged = None
-                if source == "real" and mean is not None and paper[0] is not None:
-                    judged = "few windows" if few else verdict(values, *paper) or "one seed"
                 rows.append(
                     {
                         **{"dataset": dataset, "view": view, "method": method, "metric": metric},
                         **{"mean": mean, "sd": deviation, "low": low, "high": high},
+                        **{"people_low": people_low, "people_high": people_high},
                         "seeds": int(ours["score"].notna().sum()),
-                        **{"published": paper[0], "published_sd": paper[1], "verdict": judged},
+                        "at_end": None if ours.empty else ours["at_end"].mean(),
+                        **{"published": paper[0], "published_sd": paper[1]},
                         "test_windows": None if ours.empty else ours["test_windows"].min(),
                         "classes_absent": _absent(ours),
-                        "source": source,
-                        "notebook": "" if ours.empty else _notebook(run, dataset, view, method),
+                        "source": "not run" if ours.empty else ours["source"].iloc[0],
+                        "notebook": "" if ours.empty else _notebook(run, *_record_of(dataset, view, method)),
                     }
                 )
-    return pd.DataFrame(rows)
+                cells.append((values, *paper))
+    return _with_verdicts(pd.DataFrame(rows), cells)
+
+
+def _within_1(ends: tuple[float, float] | None) -> tuple[float | None, float | None]:
+    """An interval of a score, which a t may take beyond 0 or 1."""
+    return (max(0.0, ends[0]), min(1.0, ends[1])) if ends else (None, None)
+
+
+def _with_verdicts(numbers: pd.DataFrame, cells: list[tuple]) -> pd.DataFrame:
+    """The columns of `statistics.verdicts`, of real data beside a published number; else a word why there is none."""
+    beside = numbers["source"].isin(["real", "embedded"]) & numbers["mean"].notna() & numbers["published"].notna()
+    few = numbers["test_windows"] < FEW_WINDOWS
+    why = np.where(few, "few windows", np.where(numbers["classes_absent"] != "", "class missing", ""))
+    fit = (beside & (why == "")).tolist()
+    found = verdicts([cell if judged else None for cell, judged in zip(cells, fit, strict=True)])
+    for name in ("verdict", "less_low", "less_high", "p", "p_holm", "seen"):
+        numbers[name] = [cell and cell[name] for cell in found]
+    why = pd.Series(np.where(why == "", "one seed", why))
+    numbers["verdict"] = numbers["verdict"].where(numbers["verdict"].notna() | ~beside, why)
+    return numbers
 
 
 def _absent(frame: pd.DataFrame) -> str:
@@ -116,8 +189,13 @@ def _absent(frame: pd.DataFrame) -> str:
     return "; ".join(sorted({title for text in frame["classes_absent"] for title in text.split("; ") if title}))
 
 
-def _notebook(run: Run, dataset: str, view: str, method: str) -> str:
-    path = run.record_path(method, view, dataset).with_suffix(".ipynb")
+def _record_of(dataset: str, view: str, method: str) -> tuple[str, str, str]:
+    """Data set, view and name of the record that holds a method's scores: of logistic regression, notebook 1's."""
+    return (dataset, "all", "preprocessing") if method == ANCHOR.name else (dataset, view, method)
+
+
+def _notebook(run: Run, dataset: str, view: str, name: str) -> str:
+    path = run.record_path(name, view, dataset).with_suffix(".ipynb")
     return str(path.relative_to(root())) if path.is_relative_to(root()) else str(path)
 
 
@@ -128,42 +206,132 @@ def _cell(mean: float | None, deviation: float | None) -> str:
     return f"{mean:.3f}" if pd.isna(deviation) else f"{mean:.3f} ± {deviation:.3f}"
 
 
+def _span(low: float | None, high: float | None, sign: str = "") -> str:
+    """'[0.820, 0.850]', a dash without an interval."""
+    return "–" if low is None or np.isnan(low) else f"[{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
 def _bold_best(rows: pd.DataFrame, mean: str, deviation: str) -> list[str]:
-    """Cells of one metric; in each poor view the highest mean is bold if another is lower."""
+    """Cells of one metric; in each poor view the method with the highest mean, as printed, is bold if another's is
+    lower. Logistic regression is no rival."""
     cells = []
-    for _, view in rows.groupby("view", sort=False):
-        best = view[mean].max() if view[mean].max() > view[mean].min() and view["view"].iloc[0] != "all" else None
-        for row in view.to_dict("records"):
+    for name, view in rows.groupby("view", sort=False):
+        rival = (view["method"] != ANCHOR.name) & (name != "all")
+        printed = view[mean].round(3).where(rival)
+        best = printed.max() if printed.max() > printed.min() else None
+        for row, own in zip(view.to_dict("records"), printed, strict=True):
             text = _cell(row[mean], row[deviation])
-            cells.append(f"**{text}**" if best is not None and row[mean] == best else text)
+            cells.append(f"**{text}**" if best is not None and own == best else text)
     return cells
 
 
 def scores(run: Run, dataset: str) -> Table:
     """The paper's table of this data set, ours beside it; rows not run are dashes, real data have a verdict.
 
-    The best method of each poor view is bold, by ours and by the paper's. The numbers have a row a (view, method,
-    metric), both macro-F1 among them.
+    The best methods of each poor view are bold, by ours and by the paper's; intervals are printed of ROC-AUC, and in
+    the numbers of all, which have a row a (view, method, metric), both macro-F1 among them.
     """
     spec, numbers = SPECS[dataset], summary(run, dataset)
     each = numbers[numbers["metric"] == "roc_auc"]
-    printed = {"Data": each["view"].map(spec.view_titles), "Method": [METHODS[m].title for m in each["method"]]}
-    for metric, title in shown_metrics(run).items():
+    marks = np.where(each["at_end"].fillna(0) > STILL_RISING, f" {MARK}", "")
+    printed = {"Data": each["view"].map(spec.view_titles), "Method": each["method"].map(TITLES) + marks}
+    for metric, title in shown_metrics(run, dataset).items():
         rows = numbers[numbers["metric"] == metric].astype({"mean": float, "published": float})
         printed[title] = _bold_best(rows, "mean", "sd")
-        if spec.table:
+        if rows["published"].notna().any():
             printed[f"{title}, paper"] = _bold_best(rows, "published", "published_sd")
         if rows["verdict"].notna().any():
-            printed[f"{title}, verdict"] = rows["verdict"].fillna("–").tolist()
-    printed = pd.DataFrame({name: list(column) for name, column in printed.items()} | {"Seeds": each["seeds"].tolist()})
+            printed[f"{title}, verdict"] = [_verdict(row) for row in rows.to_dict("records")]
+    by_person = numbers[numbers["metric"] == "person_roc_auc"].astype({"mean": float})
+    if by_person["mean"].notna().any():
+        printed["ROC-AUC by person"] = _bold_best(by_person, "mean", "sd")
+    for name, low, high in _intervals(spec, each):
+        printed[f"95 % interval of ROC-AUC, {name}"] = [
+            _span(*ends) for ends in zip(each[low], each[high], strict=True)
+        ]
+    counted = {seeds_word(spec).capitalize(): each["seeds"].tolist()}
+    printed = pd.DataFrame({name: list(column) for name, column in printed.items()} | counted)
     numbers["windows"] = pd.array([_windows(run, dataset)] * len(numbers), "Int64")
     title = f"Performance on {spec.title}{'' if spec.table else ' (not in the paper)'}"
     made_from = names(each[each["source"] != "not run"])
-    caption = f"{title}: {_sources(numbers['source'])}."
-    caption += " Mean ± standard deviation over seeds; best method of each view in bold."
-    caption += _share_words(dataset, numbers) + _warning(numbers["source"]) + _test_part_words(numbers)
-    note = RULE if numbers["verdict"].notna().any() else ""
-    return Table(spec.table_file, title, caption, numbers, printed, names(each), made_from, note)
+    caption = f"{title}: {_sources(numbers)}."
+    caption += f" Mean ± standard deviation over {seeds_word(spec)}; best method of each view in bold."
+    caption += "".join((_class_words(spec), _anchor_words(each), _interval_words(spec, each)))
+    caption += _people_words(run, dataset) + _share_words(dataset, numbers) + _warning(numbers["source"])
+    caption += _test_part_words(numbers)
+    rows = ["/".join(_record_of(dataset, row.view, row.method)) for row in each.itertuples()]
+    return Table(spec.table_file, title, caption, numbers, printed, rows, made_from, _note(numbers, marks))
+
+
+def _verdict(row: dict) -> str:
+    """'agrees [-0.018, +0.030], sees 0.041', a word alone where there is no verdict."""
+    if pd.isna(row["p"]):
+        return "–" if pd.isna(row["verdict"]) else row["verdict"]
+    return f"{row['verdict']} {_span(row['less_low'], row['less_high'], '+')}, sees {row['seen']:.3f}"
+
+
+def _note(numbers: pd.DataFrame, marks: np.ndarray) -> str:
+    """What stands under a table of scores: the rule of its verdicts, and what a marked row means."""
+    judged, said = int(numbers["p"].notna().sum()), []
+    if judged:
+        said.append(rule(judged, PUBLISHED_CELLS))
+    if (marks != "").any():
+        said.append(
+            f"{MARK}: in more than a fifth of the seeds the best epoch lies in the last tenth of the training that was "
+            "allowed; more training may give more."
+        )
+    return " ".join(said)
+
+
+def seeds_word(spec: Spec) -> str:
+    """What a row has several of."""
+    return "folds" if spec.split == "folds" else "seeds"
+
+
+def _intervals(spec: Spec, numbers: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """The intervals of these numbers to be printed: 'over seeds', and the columns of its ends."""
+    kinds = [(f"over {seeds_word(spec)}", "low", "high"), ("over people", "people_low", "people_high")]
+    if spec.split == "folds" and numbers["low"].notna().any():
+        kinds = kinds[:1]  # folds are people
+    return [kind for kind in kinds if numbers[kind[1]].notna().any()]
+
+
+def _class_words(spec: Spec) -> str:
+    if len(spec.classes) > 2:
+        return ""
+    return f" Two classes: every score is that of '{spec.classes[1]}', the positive one."
+
+
+def _anchor_words(each: pd.DataFrame) -> str:
+    if ANCHOR.name not in set(each["method"]):
+        return ""
+    return f" {ANCHOR.title}, on a few summaries of each window, is what a network should not be worse than."
+
+
+def _interval_words(spec: Spec, numbers: pd.DataFrame) -> str:
+    """How the intervals there are were made; where seeds are few, that they have none."""
+    how = {
+        "over folds": "over folds by bootstrap (a fold is a person)",
+        "over seeds": "over seeds by bootstrap",
+        "over people": f"over people by bootstrap of those tested, for the {seeds_word(spec)} there are",
+    }
+    if spec.split == "random":
+        how["over seeds"] = "over seeds by the corrected resampled t (Nadeau and Bengio), as splits share their data"
+    there = [name for name, *_ in _intervals(spec, numbers)]
+    text = f" 95 % intervals: {'; '.join(how[name] for name in there)}." if there else ""
+    few = numbers["seeds"].max() and f"over {seeds_word(spec)}" not in there
+    return text + (f" Fewer than {FEW_SEEDS} {seeds_word(spec)} have no interval." if few else "")
+
+
+def _people_words(run: Run, dataset: str) -> str:
+    """What follows where the same person is tested with every seed."""
+    spec = run.protocol.adapt(SPECS[dataset])
+    if spec.split != "subjects" or len(spec.test_subjects) > 1:
+        return ""
+    return (
+        f" Every seed is tested on the same person ({spec.test_subjects[0]}): deviations, intervals, verdicts and p "
+        "tell of other trainings, and nothing of other people."
+    )
 
 
 def _windows(run: Run, dataset: str) -> int | None:
@@ -191,16 +359,18 @@ def _test_part_words(numbers: pd.DataFrame) -> str:
 
 def compare(run: Run, method: str) -> Table:
     """For a method's notebook: scores of the run's view by all methods up to this one that have a record."""
-    spec, upto = SPECS[run.dataset], list(METHODS)[: list(METHODS).index(method) + 1]
-    table = scores(run, run.dataset)
+    spec, upto = SPECS[run.dataset], [ANCHOR.name, *list(METHODS)[: list(METHODS).index(method) + 1]]
+    table, source = scores(run, run.dataset), run.of(run.dataset)["source"]
     each = table.numbers.drop_duplicates(["view", "method"]).reset_index(drop=True)
     kept = each["method"].isin(upto) & each["view"].isin(["all", run.view]) & (each["source"] != "not run")
     printed = table.printed[kept.tolist()].drop(columns="Data").reset_index(drop=True)
-    printed = printed[[c for c in printed if not c.endswith(", verdict")]].map(lambda v: str(v).strip("*"))
+    plain = [c for c in printed if not c.endswith(", verdict") and not c.startswith("95 %")]
+    printed = printed[plain].map(lambda v: str(v).strip("*"))
     title = f"{spec.title}, {spec.view_titles[run.view]}"
-    caption = f"{title}, {source_note(run.source)}: mean ± standard deviation over seeds."
-    made_from = names(each[kept])
-    return Table("compare", title, caption, table.numbers, printed, made_from, made_from, keys=1)
+    caption = f"{title}, {source_note(source)}: mean ± standard deviation over {seeds_word(spec)}.{_class_words(spec)}"
+    rows = [row for row, there in zip(table.rows, kept, strict=True) if there]
+    note = _note(table.numbers.assign(p=None), np.where(printed["Method"].str.endswith(MARK), MARK, ""))
+    return Table("compare", title, caption, table.numbers, printed, rows, names(each[kept]), note, keys=1)
 
 
 # ------------------------------------------------------------------------------------------------------- in pairs
@@ -209,9 +379,24 @@ def compare(run: Run, method: str) -> Table:
 def pairs(frame: pd.DataFrame, ours: tuple[str, str], other: tuple[str, str], metric: str) -> tuple[list, list]:
     """Scores of two (view, method) by the seeds both have, in the first's order."""
     frame = frame[frame["metric"] == metric]
-    one, two = (frame[(frame["view"] == v) & (frame["method"] == m)][["seed", "score"]] for v, m in (ours, other))
-    both = one.merge(two, on="seed")
+    return by_seed(*(frame[(frame["view"] == v) & (frame["method"] == m)] for v, m in (ours, other)))
+
+
+def by_seed(one: pd.DataFrame, two: pd.DataFrame) -> tuple[list, list]:
+    """Scores of two frames by the seeds both have."""
+    both = one[["seed", "score"]].merge(two[["seed", "score"]], on="seed")
     return both["score_x"].tolist(), both["score_y"].tolist()
+
+
+def difference(run: Run, dataset: str, ours: tuple[str, str], other: tuple[str, str], metric: str) -> dict:
+    """`statistics.paired` of two (view, method) of a data set: one less the other, over seeds and over people."""
+    return _difference(read_scores(run, dataset), people_draws(run, dataset), dataset, ours, other, metric)
+
+
+def _difference(frame: pd.DataFrame, drawn: dict, dataset: str, ours: tuple, other: tuple, metric: str) -> dict:
+    draws = tuple(drawn.get((*which, metric)) for which in (ours, other))
+    both = pairs(frame, ours, other, metric)
+    return compare_pairs(*both, _ratio(dataset, frame), None if None in draws else draws)
 
 
 def paired(run: Run, dataset: str) -> Table:
@@ -221,21 +406,23 @@ def paired(run: Run, dataset: str) -> Table:
     On PAMAP2 these are 36: even if RDPD won in all of 10 seeds, p_holm would be 36 / 512 = 0.07.
     """
     spec, frame, rows = SPECS[dataset], read_scores(run, dataset), []
+    drawn = people_draws(run, dataset)
     for view in spec.poor_views:
         for against in STUDENT_METHODS[:-1]:
-            for metric in shown_metrics(run):
-                found = compare_pairs(*pairs(frame, (view, "rdpd"), (view, against), metric))
+            for metric in shown_metrics(run, dataset):
+                found = _difference(frame, drawn, dataset, (view, "rdpd"), (view, against), metric)
                 keys = {"dataset": dataset, "view": view, "method": "rdpd", "against": against, "metric": metric}
                 rows.append(keys | found | {"source": frame["source"].iloc[0] if found["seeds"] else "not run"})
     numbers = pd.DataFrame(rows)
     numbers["p_holm_metric"] = numbers.groupby("metric")["p"].transform(_holm)
     numbers["p_holm"] = _holm(numbers["p"])
-    numeric = ["difference", "low", "high", "p", "p_holm_metric", "p_holm"]
+    numeric = ["difference", "low", "high", "people_low", "people_high", "p", "p_holm_metric", "p_holm"]
     numbers[numeric] = numbers[numeric].astype(float)
     title = f"RDPD against the other methods, {spec.title}"
-    caption = f"{title}: {_sources(numbers['source'])}.{_paired_words(numbers)}{_warning(numbers['source'])}"
+    caption = f"{title}: {_sources(numbers)}.{_paired_words(spec, numbers)}{_people_words(run, dataset)}"
+    caption += _class_words(spec) + _warning(numbers["source"])
     printed = _paired_text(run, dataset, numbers)
-    made_from = names(frame[frame["view"] != "all"])
+    made_from = names(frame[(frame["view"] != "all") & (frame["method"] != ANCHOR.name)])
     return Table(f"{spec.table_file}_paired", title, caption, numbers, printed, [""] * len(printed), made_from)
 
 
@@ -244,18 +431,20 @@ def _holm(p: pd.Series) -> np.ndarray:
 
 
 def _paired_text(run: Run, dataset: str, numbers: pd.DataFrame) -> pd.DataFrame:
-    """A row a (view, rival): difference with its interval, p and corrected p of each metric."""
-    printed, metrics = [], shown_metrics(run)
+    """A row a (view, rival): difference, its intervals, p and corrected p of each metric."""
+    spec, metrics, printed = SPECS[dataset], shown_metrics(run, dataset), []
+    intervals = _intervals(spec, numbers)
     for (view, method), rows in numbers.groupby(["view", "against"], sort=False):
-        text = {"Data": SPECS[dataset].view_titles[view], "RDPD against": METHODS[method].title}
-        for row in rows.itertuples():
-            title = metrics[row.metric]
-            interval = "" if np.isnan(row.low) else f" [{row.low:+.3f}, {row.high:+.3f}]"
-            text[f"{title}, difference"] = "–" if np.isnan(row.difference) else f"{row.difference:+.3f}{interval}"
-            text[f"{title}, p"] = _p(row.p)
-            corrected = _p(row.p_holm_metric)
-            text[f"{title}, Holm p"] = f"**{corrected}**" if row.p_holm_metric < 0.05 else corrected
-        printed.append(text | {"Seeds": rows["seeds"].max()})
+        text = {"Data": spec.view_titles[view], "RDPD against": METHODS[method].title}
+        for row in rows.to_dict("records"):
+            title = metrics[row["metric"]]
+            text[f"{title}, difference"] = "–" if np.isnan(row["difference"]) else f"{row['difference']:+.3f}"
+            for name, low, high in intervals:
+                text[f"{title}, {name}"] = _span(row[low], row[high], "+")
+            text[f"{title}, p"] = _p(row["p"])
+            corrected = _p(row["p_holm_metric"])
+            text[f"{title}, Holm p"] = f"**{corrected}**" if row["p_holm_metric"] < 0.05 else corrected
+        printed.append(text | {seeds_word(spec).capitalize(): rows["seeds"].max()})
     return pd.DataFrame(printed)
 
 
@@ -263,70 +452,95 @@ def _p(p: float) -> str:
     return "–" if np.isnan(p) else f"{p:.3f}" if p >= 0.0005 else "<0.001"
 
 
-def _paired_words(numbers: pd.DataFrame) -> str:
+def _paired_words(spec: Spec, numbers: pd.DataFrame) -> str:
     """What the columns of a paired table are, and the least its corrected p can be."""
-    text = (
-        " Mean difference over common seeds with its 95 % bootstrap interval; p of Wilcoxon's signed-rank test, and "
-        "after Holm's correction for the table's comparisons by the same metric, in bold below 0.05."
-    )
+    text = f" Mean difference over common {seeds_word(spec)}.{_interval_words(spec, numbers)}"
     compared = numbers[numbers["p"].notna()]
-    if len(compared):
+    if compared.empty:
+        return f"{text[:-1]} and no p." if numbers["seeds"].max() else text
+    test = "the corrected resampled t test" if spec.split == "random" else "Wilcoxon's signed-rank test"
+    text += (
+        f" p: of {test}, about {seeds_word(spec)} alone, and after Holm's correction for the table's comparisons by "
+        "the same metric, in bold below 0.05."
+    )
+    if spec.split != "random":
         each, seeds = compared["metric"].value_counts().max(), compared["seeds"].max()
         least = min(1.0, each * 2.0 ** (1 - seeds))
-        text += f" With {each} comparisons of {seeds} seeds the smallest possible one is {least:.2g}."
+        text += f" With {each} comparisons of {seeds} {seeds_word(spec)} the smallest possible one is {least:.2g}."
     return text
 
 
 # -------------------------------------------------------------------------------------------------------- sweeps
 
 
-def sweep_summary(frame: pd.DataFrame) -> pd.DataFrame:
-    """What a sweep's figure shows, a row a point: mean over seeds and its 95 % bootstrap interval (low, high).
+def sweep_ratio(dataset: str, records: list[dict]) -> float | None:
+    """`split_ratio` of a sweep's records."""
+    windows = [entry["counts"]["windows"] for record in records for entry in record["entries"]]
+    train, test = ([count[part] for count in windows] for part in ("train", "test"))
+    return split_ratio(SPECS[dataset], train, test)
 
-    frame: of `read_sweep`. rdpd_above: whether RDPD's mean is above this method's at this level; none for RDPD itself.
+
+def sweep_summary(frame: pd.DataFrame, ratio: float | None = None) -> pd.DataFrame:
+    """What a sweep's figure shows, a row a point: mean over seeds and its 95 % interval (low, high).
+
+    frame: of `read_sweep`; ratio: of `sweep_ratio`. Beside it stands RDPD less this method at this level: the mean over
+    seeds with both (rdpd_less) and its paired 95 % interval (rdpd_less_low, rdpd_less_high); none for RDPD itself.
     """
     keys, points = ["dataset", "view", "method", "level"], []
     for metric in SWEEP_METRICS:
-        for key, rows in frame[frame["metric"] == metric].groupby(keys, sort=False):
+        of = {key: rows for key, rows in frame[frame["metric"] == metric].groupby(keys, sort=False)}
+        for key, rows in of.items():
             there = rows["score"].dropna().tolist()
-            low, high = bootstrap_interval(there) or (None, None)
+            low, high = interval(there, ratio) or (None, None)
             mean = np.mean(there) if there else None
             numbers = {"metric": metric, "mean": mean, "low": low, "high": high, "seeds": len(there)}
+            rdpd = of.get((*key[:2], "rdpd", key[3]), frame[:0])
+            less = compare_pairs(*by_seed(frame[:0] if key[2] == "rdpd" else rdpd, rows), ratio)
+            numbers |= {"rdpd_less": less["difference"], "rdpd_less_low": less["low"], "rdpd_less_high": less["high"]}
             points.append(dict(zip(keys, key, strict=True)) | numbers)
-    points = pd.DataFrame(points).astype(dict.fromkeys(("mean", "low", "high"), float))
-    at = ["dataset", "view", "level", "metric"]
-    rdpd = points[points["method"] == "rdpd"].set_index(at)["mean"]
-    rdpd = rdpd.reindex(pd.MultiIndex.from_frame(points[at])).to_numpy()
-    unknown = (points["method"] == "rdpd") | points["mean"].isna() | np.isnan(rdpd)
-    points["rdpd_above"] = pd.array(rdpd > points["mean"], "boolean")
-    points.loc[unknown, "rdpd_above"] = pd.NA
-    return points.assign(source=frame["source"].iloc[0])
+    numeric = ("mean", "low", "high", "rdpd_less", "rdpd_less_low", "rdpd_less_high")
+    return pd.DataFrame(points).astype(dict.fromkeys(numeric, float)).assign(source=frame["source"].iloc[0])
 
 
 def sweep_claims(points: pd.DataFrame) -> pd.DataFrame:
-    """Whether RDPD stays above each other method at every level, a row a (view, metric, rival); by means over seeds.
+    """Whether RDPD stays above each other method at every level, a row a (view, metric, rival).
 
-    points: of `sweep_summary`. `holds` is false where one level fails or cannot be told; `levels_above` counts those
-    that hold, and `smallest_difference` is RDPD's mean less the rival's at the level, `at`, where that is least.
+    points: of `sweep_summary`. Of the `levels`, `levels_above` have RDPD's mean above the rival's, and at
+    `levels_clear` the paired 95 % interval over seeds lies above 0 too; the claim `holds` where it does at all of them.
+    At the level `at` RDPD less the rival is least: smallest_difference, and its interval low to high. Few seeds have no
+    interval, and no claim holds of them.
     """
-    on = ["view", "level", "metric"]
-    rdpd = points[points["method"] == "rdpd"]
-    rivals = points[points["method"] != "rdpd"].rename(columns={"method": "against"})
-    rivals = rivals.merge(rdpd[[*on, "mean"]], on=on, how="left", suffixes=("", "_rdpd"))
     claims = []
-    for (view, metric, against), rows in rivals.groupby(["view", "metric", "against"], sort=False):
-        difference = rows["mean_rdpd"] - rows["mean"]
-        least = difference.idxmin() if difference.notna().any() else None
-        above = rows["rdpd_above"].fillna(False)
+    rivals = points[points["method"] != "rdpd"]
+    for (view, metric, against), rows in rivals.groupby(["view", "metric", "method"], sort=False):
+        least = rows["rdpd_less"].idxmin() if rows["rdpd_less"].notna().any() else None
+        at = rows.loc[least] if least is not None else pd.Series(dtype=float)
+        clear = int((rows["rdpd_less_low"] > 0).sum())
         claims.append(
             {
-                **{"view": view, "metric": metric, "against": against},
-                **{"holds": bool(above.all()), "levels_above": int(above.sum()), "levels": len(rows)},
-                "smallest_difference": None if least is None else difference[least],
-                "at": None if least is None else rows["level"][least],
+                **{"view": view, "metric": metric, "against": against, "holds": clear == len(rows)},
+                **{"levels_above": int((rows["rdpd_less"] > 0).sum()), "levels_clear": clear, "levels": len(rows)},
+                "smallest_difference": at.get("rdpd_less"),
+                **{"low": at.get("rdpd_less_low"), "high": at.get("rdpd_less_high"), "at": at.get("level")},
             }
         )
     return pd.DataFrame(claims)
+
+
+def sweep_falls(frame: pd.DataFrame, ratio: float | None = None) -> pd.DataFrame:
+    """Whether each method falls from the least level to the greatest, a row a (view, metric, method).
+
+    frame: of `read_sweep`; ratio: of `sweep_ratio`. Means at the level `first` and at `last`, and `statistics.paired`
+    of the last less the first, seed by seed; `falls` where its 95 % interval lies below 0.
+    """
+    rows, ends = [], (frame["level"].min(), frame["level"].max())
+    for (view, metric, method), of in frame.groupby(["view", "metric", "method"], sort=False):
+        first, last = (of[of["level"] == level] for level in ends)
+        found = compare_pairs(*by_seed(last, first), ratio)
+        means = {"mean_first": first["score"].mean(), "mean_last": last["score"].mean()}
+        key = {"view": view, "metric": metric, "method": method, "first": ends[0], "last": ends[1]}
+        rows.append(key | means | found | {"falls": found["high"] is not None and found["high"] < 0})
+    return pd.DataFrame(rows)
 
 
 # ------------------------------------------------------------------------------------------------ Tables 1 and 5
@@ -350,15 +564,16 @@ def table1(run: Run, datasets: list[str]) -> Table:
         made_from += [f"{dataset}/all/preprocessing"] if record else []
     numbers = pd.DataFrame(rows, columns=["dataset", "statistic", "published", "ours", "source"])
     numbers = numbers.astype({"published": "Int64", "ours": "Int64"})
+    shown = [c for c in ("published", "ours") if c == "ours" or numbers[c].notna().any()]
     printed = pd.DataFrame(
         {
             "Data set": [SPECS[d].title for d in numbers["dataset"]],
             "Statistic": numbers["statistic"].map(STATISTICS),
-            **{c.title(): [f"{v:,}" if pd.notna(v) else "–" for v in numbers[c]] for c in ("published", "ours")},
+            **{c.title(): [f"{v:,}" if pd.notna(v) else "–" for v in numbers[c]] for c in shown},
         }
     )
     title = "Statistics of the data sets"
-    caption = f"{title}: {_sources(numbers['source'])}.{_warning(numbers['source'])}"
+    caption = f"{title}: {_sources(numbers)}.{_warning(numbers['source'])}"
     of_row = [f"{dataset}/all/preprocessing" for dataset in numbers["dataset"]]
     return Table("table1", title, caption, numbers, printed, of_row, made_from)
 

@@ -10,44 +10,97 @@ from rdpd_nb import params
 SCORES = {"direct": (0.80, 0.84), "kd": (0.82, 0.83), "rdpd": (0.85, 0.87)}
 
 
-def make_run(folder: Path, source: str = "simulated", seeds: int = 2, **switches: str) -> params.Run:
-    """Notebook 10's run, with no record yet."""
-    given = {"datasets": ["pamap2"], "profile": "made_up", "source": source, "seeds": list(range(seeds)), "epochs": 5}
-    given |= {"patience": 0, "device": "cpu", "results": str(folder), "switches": switches}
-    return params.check("10_tables_and_figures", given)
+def make_run(
+    folder: Path,
+    source: str = "simulated",
+    seeds: int = 2,
+    dataset: str = "pamap2",
+    profile: str = "made_up",
+    **switches,
+) -> params.Run:
+    """Notebook 10's run of one data set, with no record yet."""
+    own = {"source": source, "raw": "", "scale": 0.0, "seeds": list(range(seeds)), "epochs": 5, "patience": 0}
+    given = {"datasets": {dataset: own | {"updates": []}}, "profile": profile, "device": "cpu", "results": str(folder)}
+    return params.check("10_tables_and_figures", given | {"switches": switches})
+
+
+def with_dataset(run: params.Run, dataset: str, source: str) -> params.Run:
+    """The same run with one more data set, of another source."""
+    own = {**run.of(run.datasets[0]), "source": source}
+    own.pop("switches")
+    return params.check(run.notebook, run.parameters | {"datasets": run.parameters["datasets"] | {dataset: own}})
+
+
+def of_view(run: params.Run, view: str, notebook: str = "07_rdpd", dataset: str = "") -> params.Run:
+    """The run of a method's notebook (or of another one of one view) whose records are the given run's."""
+    dataset = dataset or run.datasets[0]
+    given = {name: value for name, value in run.parameters.items() if name != "datasets"} | run.of(dataset)
+    own = {"08_rich_data_size": {"fractions": [0.5, 1.0], "fraction_of": "rich"}}.get(notebook, {})
+    return params.check(notebook, given | {"dataset": dataset, "view": view} | own)
 
 
 def of_wrist(run: params.Run, notebook: str = "07_rdpd") -> params.Run:
-    """The run of a method's notebook (or of another one of one view) whose records are the given run's."""
-    given = {name: value for name, value in run.parameters.items() if name != "datasets"}
-    own = {"08_rich_data_size": {"fractions": [0.5, 1.0], "fraction_of": "rich"}}.get(notebook, {})
-    return params.check(notebook, given | {"dataset": "pamap2", "view": "wrist", "raw": "", "scale": 0.0} | own)
+    return of_view(run, "wrist", notebook)
 
 
-def write(run: params.Run, name: str, view: str, **content) -> Path:
+def write(run: params.Run, name: str, view: str, dataset: str = "", **content) -> Path:
     """A record with what every record has."""
-    path = run.record_path(name, view, "pamap2")
+    dataset = dataset or run.datasets[0]
+    path = run.record_path(name, view, dataset)
     path.parent.mkdir(parents=True, exist_ok=True)
-    common = {"dataset": "pamap2", "view": view, "source": run.source, "profile": run.profile, "fingerprint": "f"}
-    parameters = {"scale": 0.0, "raw": "", **run.parameters}
-    common |= {"parameters": parameters, "versions": {}, "git_commit": None, "device": "cpu", "seconds": 1.0}
-    path.write_text(json.dumps(common | content))
+    own = {"dataset": dataset, "view": view, "profile": run.profile, "device": "cpu", "results": str(run.results)}
+    parameters = own | run.of(dataset)
+    common = {"dataset": dataset, "view": view, "source": parameters["source"], "profile": run.profile}
+    common |= {"fingerprint": "f", "parameters": parameters, "versions": {}, "git_commit": None}
+    path.write_text(json.dumps(common | {"device": "cpu", "seconds": 1.0} | content))
     return path
 
 
-def write_scores(run: params.Run, method: str, view: str, values: tuple[float, ...], argmax: float = 0.0) -> Path:
-    """A record of one method with the same score by every metric, macro-F1 by argmax higher by `argmax`."""
-    seeds = [
-        {
-            "seed": i,
-            **dict.fromkeys(("roc_auc", "pr_auc", "macro_f1"), v),
-            "macro_f1_argmax": v + argmax,
-            "classes_absent": [],
-            "counts": {"windows": {"train": 90, "validation": 40, "test": 40}},
-        }
-        for i, v in enumerate(values)
-    ]
-    return write(run, method, view, seeds=seeds)
+def entry(seed: int, value: float, argmax: float = 0.0, **more) -> dict:
+    """A seed's entry with the same score by every metric, macro-F1 by argmax higher by `argmax`; `more` replaces."""
+    return {
+        "seed": seed,
+        **dict.fromkeys(("roc_auc", "pr_auc", "macro_f1"), value),
+        "macro_f1_argmax": value + argmax,
+        "classes_absent": [],
+        "best_epoch": 3,
+        "epochs": 5,
+        "allowed": 5,
+        "selected_by": "validation ROC-AUC",
+        "counts": {
+            "windows": {"train": 90, "validation": 40, "test": 40},
+            "subjects": {"train": 7, "validation": 1, "test": 1},
+        },
+    } | more
+
+
+def write_scores(
+    run: params.Run,
+    method: str,
+    view: str,
+    values: tuple[float, ...],
+    argmax: float = 0.0,
+    people: dict | None = None,
+    dataset: str = "",
+    **more,
+) -> Path:
+    """A record of one method; people: draws by metric; `more` replaces parts of every seed's entry."""
+    seeds = [entry(i, v, argmax, **more) for i, v in enumerate(values)]
+    return write(run, method, view, dataset, seeds=seeds, people=people or {})
+
+
+def draws_about(mean: float, spread: float = 0.05, shift: float = 0.0, count: int = 200) -> dict[str, list[float]]:
+    """Draws of people of every metric: the same deviations whatever the mean, but for `shift` times other ones."""
+    rng = np.random.default_rng(0)
+    common, own = rng.normal(0, spread, count), np.random.default_rng(1).normal(0, 1, count)
+    return dict.fromkeys(("roc_auc", "pr_auc", "macro_f1"), (mean + common + shift * own).tolist())
+
+
+def write_anchor(run: params.Run, values: dict[str, tuple[float, ...]], dataset: str = "", **content) -> Path:
+    """Notebook 1's record with scores of logistic regression by view."""
+    kept = ("seed", "roc_auc", "pr_auc", "macro_f1", "macro_f1_argmax", "classes_absent", "counts")
+    anchor = {view: [{k: entry(i, v)[k] for k in kept} for i, v in enumerate(of)] for view, of in values.items()}
+    return write(run, "preprocessing", "all", dataset, statistics={}, windows=7, anchor=anchor, **content)
 
 
 def simulated_run(folder: Path) -> params.Run:
@@ -71,7 +124,7 @@ def real_run(folder: Path) -> params.Run:
 def noise_entries(rdpd: dict[float, float], direct: dict[float, float]) -> list[dict]:
     """Two seeds a point, 0.01 above and below the given mean by amplitude; PR-AUC is half of ROC-AUC."""
     return [
-        {"method": method, "amplitude": level, "seed": seed, "roc_auc": mean + shift, "pr_auc": (mean + shift) / 2}
+        {"method": method, "amplitude": level} | entry(seed, 0.0, roc_auc=mean + shift, pr_auc=(mean + shift) / 2)
         for method, curve in (("direct", direct), ("rdpd", rdpd))
         for level, mean in curve.items()
         for seed, shift in enumerate((-0.01, 0.01))
@@ -82,19 +135,35 @@ ABOVE = noise_entries({0.0: 0.9, 1.0: 0.8}, {0.0: 0.85, 1.0: 0.7})
 CROSSED = noise_entries({0.0: 0.9, 1.0: 0.7}, {0.0: 0.85, 1.0: 0.7})  # equal at 1.0 is not above
 
 
-def write_noise_sweep(run: params.Run, view: str, entries: list[dict] = ABOVE, **changed) -> None:
-    write(run, "noise_robustness", view, entries=entries, parameters={**run.parameters, "view": view, **changed})
+def of_seeds(entries: list[dict], times: int) -> list[dict]:
+    """Two seeds' entries of a sweep as those of so many times two, each pair a little further from its mean."""
+    return [
+        e | {"seed": e["seed"] + 2 * i, "roc_auc": e["roc_auc"] + (e["seed"] - 0.5) * 0.002 * i}
+        for e in entries
+        for i in range(times)
+    ]
 
 
-def write_size_sweep(run: params.Run, view: str = "wrist") -> None:
+def _sweep_parameters(run: params.Run, view: str, dataset: str, **more) -> dict:
+    dataset = dataset or run.datasets[0]
+    rest = {"dataset": dataset, "view": view, "profile": run.profile, "device": "cpu", "results": str(run.results)}
+    return rest | run.of(dataset) | more
+
+
+def write_noise_sweep(run: params.Run, view: str, entries: list[dict] = ABOVE, dataset: str = "", **changed) -> None:
+    parameters = _sweep_parameters(run, view, dataset, **changed)
+    write(run, "noise_robustness", view, dataset, entries=entries, parameters=parameters)
+
+
+def write_size_sweep(run: params.Run, view: str = "wrist", dataset: str = "", **changed) -> None:
     """All methods the same at every fraction; Direct's entries hold for all of them."""
     entries = [
-        {"method": m, "fraction": f, "seed": s, "roc_auc": 0.8, "pr_auc": 0.5}
+        {"method": m, "fraction": f} | entry(s, 0.8, pr_auc=0.5)
         for m, f in (("direct", None), ("kd", 0.5), ("kd", 1.0), ("rdpd", 0.5), ("rdpd", 1.0))
         for s in (0, 1)
     ]
-    parameters = {**run.parameters, "view": view, "fraction_of": "rich"}
-    write(run, "rich_data_size", view, entries=entries, parameters=parameters)
+    parameters = _sweep_parameters(run, view, dataset, fraction_of="rich", **changed)
+    write(run, "rich_data_size", view, dataset, entries=entries, parameters=parameters)
 
 
 def change(path: Path, **changed) -> None:
