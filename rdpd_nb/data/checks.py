@@ -1,6 +1,7 @@
 """What readers share to check their files. Each fault is one sentence: what, where, what to do."""
 
 import hashlib
+import re
 from pathlib import Path
 
 from ..errors import UserError
@@ -21,6 +22,14 @@ def check_sums(folder: Path, sums: dict[str, str]) -> None:
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != expected:
                 raise UserError(f"{path} differs from the published file (SHA-256); nothing was kept, download again.")
+
+
+def listed_sums(path: Path) -> dict[str, str]:
+    """SHA-256 of each file by its name, out of a release's SHA256SUMS.txt; UserError where it lists none."""
+    pairs = re.findall(r"^([0-9a-f]{64}) [ *]?(\S.*?)\r?$", path.read_text(errors="replace"), re.M)
+    if not pairs:
+        raise UserError(f"{path} lists no SHA-256 sums; download it again.")
+    return {name: total for total, name in pairs}
 
 
 def first_bad_line(path: Path, separator: str | None, columns: int, whole: tuple[int, ...] = ()) -> str | None:

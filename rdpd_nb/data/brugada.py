@@ -1,0 +1,178 @@
+"""Brugada-HUCA (PhysioNet brugada-huca 1.0.0): 12-lead ECG of 363 people, 12 s at 100 Hz; Brugada syndrome or not.
+
+The paper does not have it; it is the open counterpart of its PTBDB. Records are WFDB, format 16. They are parsed here
+rather than by wfdb, which reads only unpacked files: every header is of one form, and anything else is refused.
+"""
+
+import csv
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from . import archives
+from .checks import listed_sums, require_folder
+from .spec import File, Size, Source, Spec
+from .windows import Ledger, Recordings
+
+LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+SPEC = Spec(
+    name="brugada",
+    title="Brugada-HUCA",
+    rate="100 Hz",
+    channels=LEADS,
+    units="mV",
+    classes=("no Brugada", "Brugada"),
+    views={"all": tuple(range(12)), "lead_i": (0,), "lead_ii": (1,)},
+    view_titles={"all": "All", "lead_i": "Lead I", "lead_ii": "Lead II"},
+    length=400,
+    segment=100,
+    hop=200,
+    kernel=16,
+    stride=4,
+    teacher=Size((64, 128), 32),
+    student=Size((16, 32), 8),
+    temperature=5.0,
+    split="random",
+    held_out=0.2,
+)
+ADDRESS = "https://physionet.org/files/brugada-huca/1.0.0/"
+SOURCE = Source(
+    page="https://physionet.org/content/brugada-huca/1.0.0/",
+    size="about 7 MB",
+    licence="CC BY-SA 4.0",
+    files=(  # sums as in SHA256SUMS.txt; the size of files.zip is not known here
+        File(f"{ADDRESS}LICENSE.txt", 16344, "e96e89b8862cbc9cd83a1689947ab359614fba6f82f680fc06fefda583c1f485"),
+        File(f"{ADDRESS}SHA256SUMS.txt", 66090, "e97ed22632bc69330080ed26afbda923da94467b60dd84350aac4f4406c8fe43"),
+        File(f"{ADDRESS}files.zip", 0, "2ae15fa3449fc4c266406e539c8c460a08b0f7646fde284acb5f6ed5ece1f710"),
+        File(f"{ADDRESS}metadata.csv", 4997, "2ae5e0c11e86f1675ebc3e1efb5a7a9ff6b6abdce75796a4013020fe46b11ef8"),
+    ),
+)
+
+RATE, SAMPLES = 100, 1200  # Hz; samples of a record
+STEPS = {  # value of column `brugada`, what it says; all but the first are Brugada here
+    "0": "people without Brugada syndrome (0)",
+    "1": "people with Brugada syndrome (1)",
+    "2": "people with another, atypical Brugada pattern (2), counted as Brugada",
+}
+MISSING = -32768  # in format 16
+IS_RECORD = re.compile(r"(?:.*/)?(\d+)\.(hea|dat)").fullmatch
+# File, format 16, gain and baseline (units), resolution, zero, first value, checksum, block size, lead.
+IS_LEAD = re.compile(r"(\d+)\.dat 16 (\d+(?:\.\d+)?)\((-?\d+)\)/mV 16 0 (-?\d+) (-?\d+) 0 (\w+)").fullmatch
+
+
+def _records_path(folder: Path) -> Path:
+    if path := archives.find(folder, "files"):
+        return path
+    raise UserError(f"{folder} holds no files/ and no files.zip; it should hold Brugada-HUCA as published.")
+
+
+def files(folder: Path) -> list[Path]:
+    """Labels, sums, and the archive or the header and signal files of all records."""
+    require_folder(folder, "files.zip or files/, metadata.csv and SHA256SUMS.txt of Brugada-HUCA")
+    path, beside = _records_path(folder), [folder / "metadata.csv", folder / "SHA256SUMS.txt"]
+    for file in beside:
+        if not file.is_file():
+            raise UserError(f"{file} is missing; it should stand beside {path.name}, as published.")
+    return beside + ([p for p in path.rglob("*") if IS_RECORD(p.name)] if path.is_dir() else [path])
+
+
+def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
+    """The record of each person, in the order of the ids. Every file is compared with its SHA-256 sum."""
+    files(folder)  # one that is missing is named before anything is read
+    sums, labels_path, path = listed_sums(folder / "SHA256SUMS.txt"), folder / "metadata.csv", _records_path(folder)
+    _check_sum(labels_path.read_bytes(), sums.get("metadata.csv"), str(labels_path))
+    labels = _labels(labels_path)
+    contents: dict[str, dict[int, bytes]] = {"hea": {}, "dat": {}}
+    for name, content in archives.walk(path, IS_RECORD):
+        person, ending = IS_RECORD(name).groups()
+        if int(person) in contents[ending]:
+            raise UserError(f"{path}: {person}.{ending} is there twice; download it again.")
+        _check_sum(content, sums.get(f"files/{person}/{person}.{ending}"), f"{path}: {name}")
+        contents[ending][int(person)] = content
+    for ending, there in contents.items():
+        if missing := sorted(labels.keys() - there):
+            raise UserError(
+                f"{path}: no {missing[0]}.{ending}; {len(missing)} of the {len(labels)} people of metadata.csv have no "
+                "such file: download it again."
+            )
+        if unknown := sorted(there.keys() - labels):
+            raise UserError(f"{path}: {unknown[0]} has a record and is not in {labels_path}; download both again.")
+    signals = [
+        record(contents["hea"][person].decode(errors="replace"), contents["dat"][person], f"{path}: {person}")
+        for person in labels
+    ]
+    progress(f"  {len(signals)} records, {2 * len(signals) + 1} SHA-256 sums right")
+
+    ledger = Ledger()
+    ledger.add("records read, sums right", rows=len(signals) * SAMPLES, records=len(signals), subjects=len(signals))
+    for value, step in STEPS.items():
+        count = sum(label == value for label in labels.values())
+        ledger.add(f"- {step}", records=count, subjects=count)
+    classes = [int(label != "0") for label in labels.values()]
+    return Recordings.join(signals, list(labels), classes, ledger=ledger)
+
+
+def _check_sum(content: bytes, expected: str | None, what: str) -> None:
+    if expected is None:
+        raise UserError(f"{what} is not in SHA256SUMS.txt; it is not of this release: take it out.")
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise UserError(f"{what} differs from the published file (SHA-256 in SHA256SUMS.txt); download it again.")
+
+
+def _labels(path: Path) -> dict[int, str]:
+    """Column `brugada` by patient_id, sorted."""
+    labels = {}
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        rows = csv.DictReader(file)
+        if missing := [column for column in ("patient_id", "brugada") if column not in (rows.fieldnames or ())]:
+            raise UserError(f"{path}: no column {', '.join(missing)}; the columns are {rows.fieldnames}.")
+        for row in rows:
+            person, label = row["patient_id"] or "", row["brugada"]
+            if not person.isdecimal() or label not in STEPS:
+                raise UserError(
+                    f"{path}, line {rows.line_num}: patient_id '{person}' and brugada '{label}' where a number and "
+                    f"{', '.join(STEPS)} are expected; download it again."
+                )
+            if int(person) in labels:
+                raise UserError(f"{path}, line {rows.line_num}: {person} is there twice; download it again.")
+            labels[int(person)] = label
+    return dict(sorted(labels.items()))
+
+
+def record(header: str, samples: bytes, what: str) -> np.ndarray:
+    """Signal of a record (1200, 12) float32 in mV, leads as LEADS, out of its header and its signal file.
+
+    `what` names the record in a UserError: where the header is of another form than the release's, or says another
+    rate, length or other leads, and where the signal file is of another size or does not match the checksums.
+    """
+    first, *rest = [line.strip() for line in header.splitlines() if line.strip() and not line.startswith("#")] or [""]
+    name, *numbers = first.split() or [""]
+    expected = [str(number) for number in (len(LEADS), RATE, SAMPLES)]
+    if numbers != expected:
+        raise UserError(
+            f"{what}: its header begins '{first[:60]}' where {len(LEADS)} leads, {RATE} Hz and {SAMPLES} samples are "
+            "expected; download it again."
+        )
+    lines = [IS_LEAD(line) for line in rest]
+    if None in lines or any(line[1] != name or float(line[2]) == 0 for line in lines):
+        raise UserError(f"{what}: a line of its header is not of WFDB's format 16 in mV; download it again.")
+    if len(lines) != len(LEADS) or {line[6] for line in lines} != set(LEADS):
+        raise UserError(
+            f"{what}: its leads are {', '.join(line[6] for line in lines)} where {', '.join(LEADS)} are expected."
+        )
+    if len(samples) != 2 * SAMPLES * len(LEADS):
+        raise UserError(
+            f"{what}: its signal file has {len(samples):,} bytes where {2 * SAMPLES * len(LEADS):,} are expected; "
+            "download it again."
+        )
+    units = np.frombuffer(samples, "<i2").reshape(SAMPLES, len(LEADS))
+    gain, baseline, start, checksum = (np.array([float(line[i]) for line in lines]) for i in (2, 3, 4, 5))
+    if (units[0] != start).any() or ((units.sum(0, dtype=np.int64) - checksum) % 65536).any():
+        raise UserError(f"{what}: its signals do not match the checksums of its header; download it again.")
+    signal = np.where(units == MISSING, np.nan, (units - baseline) / gain).astype(np.float32)
+    order = [line[6] for line in lines]
+    return signal[:, [order.index(lead) for lead in LEADS]]
