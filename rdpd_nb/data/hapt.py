@@ -113,7 +113,7 @@ def _pairs(names: list[str], path: Path) -> dict[int, int]:
         for experiment in range(1, RECORDINGS + 1):
             user = users[other].get(experiment)
             if experiment not in users[sensor] or user not in (None, users[sensor][experiment]):
-                who = "user.." if user is None else f"user{user:02}"
+                who = "userNN" if user is None else f"user{user:02}"
                 raise UserError(f"{path}: {sensor}_exp{experiment:02}_{who}.txt is missing; download it again.")
     if set(users["acc"].values()) != set(range(1, PEOPLE + 1)):
         who = sorted(set(users["acc"].values()) ^ set(range(1, PEOPLE + 1)))

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..errors import UserError
 
-NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)  # what the fast parser takes
+LARGEST = float(np.finfo(np.float32).max)
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)  # what the fast parser takes
 
 
 def numbers(texts: Sequence[tuple[str, bytes]], columns: int, separator: str) -> tuple[np.ndarray, np.ndarray]:
@@ -51,6 +52,6 @@ def _fault(content: bytes, columns: int, separator: str) -> str:
         if len(values) != columns:
             return f", line {number}: {len(values)} columns where {columns} are expected"
         for column, value in enumerate(values, 1):
-            if not NUMBER.fullmatch(value) or abs(float(value)) > np.finfo(np.float32).max:
+            if not NUMBER.fullmatch(value) or abs(float(value)) > LARGEST:
                 return f", line {number}, column {column}: '{value}' is no number"
     return ""
