@@ -81,7 +81,10 @@ def files(folder: Path) -> list[Path]:
 
 
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
-    """The record of each person, in the order of the ids. Every file is compared with its SHA-256 sum."""
+    """The record of each person, in the order of the ids; of people with the same signals, the first.
+
+    Every file is compared with its SHA-256 sum.
+    """
     files(folder)  # one that is missing is named before anything is read
     sums, labels_path, path = listed_sums(folder / "SHA256SUMS.txt"), folder / "metadata.csv", _records_path(folder)
     _check_sum(labels_path.read_bytes(), sums.get("metadata.csv"), str(labels_path))
@@ -106,14 +109,22 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         for person in labels
     ]
     progress(f"  {len(signals)} records, {2 * len(signals) + 1} SHA-256 sums right")
+    kept: dict[bytes, int] = {}  # signal file -> who has it first
+    for person, label in labels.items():
+        if label != labels[other := kept.setdefault(contents["dat"][person], person)]:
+            raise UserError(f"{path}: {other} and {person} hold the same signals and different labels; correct one.")
+    is_kept = np.isin(list(labels), list(kept.values()))
 
     ledger = Ledger()
     ledger.add("records read, sums right", rows=len(signals) * SAMPLES, records=len(signals), subjects=len(signals))
     for value, step in STEPS.items():
         count = sum(label == value for label in labels.values())
         ledger.add(f"- {step}", records=count, subjects=count)
-    classes = [int(label != "0") for label in labels.values()]
-    return Recordings.join(signals, list(labels), classes, ledger=ledger)
+    # Four pairs of people have the same signals: one could train and the other test.
+    ledger.add("removed: the same signals as another person's", records=-(~is_kept).sum(), subjects=-(~is_kept).sum())
+    people, classes = np.array([*labels]), np.array([int(label != "0") for label in labels.values()])
+    signals = [signal for signal, keep in zip(signals, is_kept, strict=True) if keep]
+    return Recordings.join(signals, people[is_kept], classes[is_kept], ledger=ledger)
 
 
 def _check_sum(content: bytes, expected: str | None, what: str) -> None:
