@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import wfdb
 from rdpd_nb import data, simulate
 from rdpd_nb.data import DATASETS, SPECS, ptbdb
 from rdpd_nb.data.ptbdb import LEADS
+from rdpd_nb.simulate import ecg
 
 
 def contents(folder):
@@ -55,10 +57,9 @@ def test_every_reader_reads_all_channels_and_all_classes(recordings, dataset):
 def test_every_part_of_the_split_has_every_class(simulated, dataset):
     windows = data.load(dataset, scale=0.0, progress=lambda line: None)
     split = data.split(windows, 0)
-    classes = [set(windows.label[part].tolist()) for part in (split.train, split.validation, split.test)]
-    assert classes[0] == set(range(len(windows.spec.classes)))
-    if dataset in ("pamap2", "uci_har"):  # the others draw whole subjects, each of one class
-        assert classes[0] == classes[1] == classes[2]
+    every = set(range(len(windows.spec.classes)))
+    for part in (split.train, split.validation, split.test):
+        assert set(windows.label[part].tolist()) == every
 
 
 @pytest.mark.parametrize("dataset", simulate.WRITERS)
@@ -137,6 +138,21 @@ def test_ptbdb_records_are_what_wfdb_reads(simulated):
         assert record.init_value == record.d_signal[0].tolist()
         assert any(comment.startswith("Reason for admission: ") for comment in record.comments)
         assert np.abs(record.d_signal.astype(int)).max() < 32_767
+
+
+@pytest.mark.parametrize("scale", [0.02, 0.1, 0.3, 0.6, 1.0])
+def test_ptbdb_has_its_groups_in_the_published_order_of_size_at_every_scale(scale):
+    """Infarction, healthy, failure, bundle branch block, dysrhythmia, hypertrophy: 148, 52, 18, 15, 14, 7 people."""
+    people = ecg._subjects_per_group(scale)
+    named = [people[group] for group in ("mi", "healthy", "failure", "bbb", "dysrhythmia", "hypertrophy")]
+    assert named == sorted(named, reverse=True)
+    assert named[0] > 1.8 * named[1] > 2 * named[2] and named[-1] >= 7
+    assert scale < 1 or named == [148, 52, 18, 15, 14, 7]
+    records = Counter()
+    for group, count in ecg._plan(scale, np.random.default_rng(0)):
+        records[group] += count
+    assert max(records, key=records.get) == "mi"
+    assert min((group for group in records if group != "other"), key=records.get) == "hypertrophy"
 
 
 def test_ptbdb_holds_diagnoses_outside_the_six_groups(simulated):

@@ -9,7 +9,7 @@ from .ecg import write_ptbdb
 from .icu import write_mimic3
 from .motion import write_pamap2, write_uci_har
 
-VERSION = 1  # raise when a simulator changes what it writes: files of an older one are then left alone
+VERSION = 2  # raise when a simulator changes what it writes: files of an older one are then left alone
 WRITERS = {"pamap2": write_pamap2, "ptbdb": write_ptbdb, "mimic3": write_mimic3, "uci_har": write_uci_har}
 
 

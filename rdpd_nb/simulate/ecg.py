@@ -15,7 +15,8 @@ Facts used:
 * what each diagnosis does to the vector follows textbook electrocardiography, with a severity for each
   subject that makes the groups overlap;
 * at scale 1 the subjects for each group and the record lengths follow the published set; below, the small
-  groups have more subjects than their share, so that a network can tell the disease from the person.
+  groups have more subjects than their share, so that a network can tell the disease from the person, but the
+  order of the groups by size is the published one at every scale.
 """
 
 from __future__ import annotations
@@ -115,8 +116,9 @@ FIXTURE_SCALE = 0.01  # at or below: a small set for tests
 FIXTURE_SUBJECTS, FIXTURE_SECONDS = 3, 25.0
 LENGTHS = ((38.4, 0.1), (115.2, 0.8), (120.0, 0.1))  # (s, share) at scale 1: mean 108 s
 MEAN_LENGTH, SHORTEST = 108.0, 38.0  # s
-# Below full size the small groups keep enough people to learn from; far below it records are short (s).
-LEAST_SUBJECTS, LEAST_OTHERS = 24, 3
+# Below full size a group keeps enough people to learn from, and some in proportion so that infarction is the largest by
+# far, as published; far below it records are short (s).
+LEAST_SUBJECTS, LEAST_SCALE, LEAST_OTHERS = 12, 0.28, 3
 SHORT_SCALE, SHORT_SECONDS = 0.3, 25.0
 
 
@@ -159,7 +161,7 @@ def write_ptbdb(folder: pathlib.Path, scale: float, seed: int) -> None:
 def _subjects_per_group(scale: float) -> dict[str, int]:
     counts = {}
     for group, (full, _, _) in GROUPS.items():
-        least = LEAST_OTHERS if group == "other" else LEAST_SUBJECTS
+        least = LEAST_OTHERS if group == "other" else LEAST_SUBJECTS + round(LEAST_SCALE * full)
         fixture = 2 if group == "other" else FIXTURE_SUBJECTS
         # Seven hypertrophy subjects are the published number: at full size nothing is added to any group.
         least = min(least, full) if scale >= 1 else least
