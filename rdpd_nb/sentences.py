@@ -35,7 +35,7 @@ def compared(run: Run, method: str, against: str = "direct", metric: str = "roc_
     seeds = f"over {count} {kind}" if count > 1 else f"with one {kind[:-1]}"
     text = f"{one} is {_above_or_below(found['difference'])} {two} in {name} {seeds}"
     said = [_spread(found, *tables.pairs(frame, *which, metric))] if count > 1 else []
-    if found["people_low"] is not None:
+    if found["people_low"] is not None and tables.shows_people(SPECS[run.dataset]):
         said.append(f"{'' if said else '95 % interval '}over people {_to(found['people_low'], found['people_high'])}")
     return f"{text} ({'; '.join(said)})." if said else f"{text}."
 
@@ -117,7 +117,7 @@ def pairs(run: Run, dataset: str, metric: str = "roc_auc") -> list[str]:
             if rows["p"].notna().any()
             else f"; {rows['seeds'].max()} {kind if rows['seeds'].max() > 1 else kind[:-1]}, too few for a test"
         )
-        if rows["people_low"].notna().any():
+        if rows["people_low"].notna().any() and tables.shows_people(SPECS[dataset]):
             clear = (rows["people_low"] > 0) | (rows["people_high"] < 0)
             text += f"; over people the 95 % interval leaves 0 out in {_signs(d[clear])}"
         said.append(f"{text}.")

@@ -262,6 +262,6 @@ def rule(judged: int, cells: int) -> str:
         "Verdict: in brackets the 95 % Welch interval of ours less the paper's mean (over 10 seeds). 'higher' or "
         f"'lower' where Welch's p, after Holm's correction for the table's {judged} verdicts, is below 0.05, else "
         "'agrees'. That is not equality: after 'sees' stands the smallest difference which the test, at its corrected "
-        f"level, would have found with a probability of {100 * POWER:.0f} %. If nothing differed, {chance} of these {judged} "
-        f"intervals would be expected to miss 0 by chance alone ({of_all} of the {cells} cells of Tables 2-4)."
+        f"level, would have found with a probability of {100 * POWER:.0f} %. If nothing differed, {chance} of these "
+        f"{judged} intervals would be expected to miss 0 by chance alone ({of_all} of the {cells} cells of Tables 2-4)."
     )

@@ -260,7 +260,9 @@ def scores(run: Run, dataset: str) -> Table:
     caption += _people_words(run, dataset) + _share_words(dataset, numbers) + _warning(numbers["source"])
     caption += _test_part_words(numbers)
     rows = ["/".join(_record_of(dataset, row.view, row.method)) for row in each.itertuples()]
-    return Table(spec.table_file, title, caption, numbers, printed, rows, made_from, _note(numbers, marks))
+    return Table(
+        spec.table_file, title, caption, numbers, printed, rows, made_from, _note(numbers, marks, seeds_word(spec))
+    )
 
 
 def _verdict(row: dict) -> str:
@@ -270,15 +272,15 @@ def _verdict(row: dict) -> str:
     return f"{row['verdict']} {_span(row['less_low'], row['less_high'], '+')}, sees {row['seen']:.3f}"
 
 
-def _note(numbers: pd.DataFrame, marks: np.ndarray) -> str:
-    """What stands under a table of scores: the rule of its verdicts, and what a marked row means."""
+def _note(numbers: pd.DataFrame, marks: np.ndarray, word: str) -> str:
+    """What stands under a table of scores: the rule of its verdicts, and what a marked row means; word: 'seeds'."""
     judged, said = int(numbers["p"].notna().sum()), []
     if judged:
         said.append(rule(judged, PUBLISHED_CELLS))
     if (marks != "").any():
         said.append(
-            f"{MARK}: in more than a fifth of the seeds the best epoch lies in the last tenth of the training that was "
-            "allowed; more training may give more."
+            f"{MARK}: in more than a fifth of the {word} the best epoch lies in the last tenth of the training that "
+            "was allowed; more training may give more."
         )
     return " ".join(said)
 
@@ -291,9 +293,12 @@ def seeds_word(spec: Spec) -> str:
 def _intervals(spec: Spec, numbers: pd.DataFrame) -> list[tuple[str, str, str]]:
     """The intervals of these numbers to be printed: 'over seeds', and the columns of its ends."""
     kinds = [(f"over {seeds_word(spec)}", "low", "high"), ("over people", "people_low", "people_high")]
-    if spec.split == "folds" and numbers["low"].notna().any():
-        kinds = kinds[:1]  # folds are people
-    return [kind for kind in kinds if numbers[kind[1]].notna().any()]
+    return [kind for kind in kinds[: 2 if shows_people(spec) else 1] if numbers[kind[1]].notna().any()]
+
+
+def shows_people(spec: Spec) -> bool:
+    """Whether an interval over people is another one than that over seeds: folds are people."""
+    return spec.split != "folds"
 
 
 def _class_words(spec: Spec) -> str:
@@ -364,12 +369,15 @@ def compare(run: Run, method: str) -> Table:
     each = table.numbers.drop_duplicates(["view", "method"]).reset_index(drop=True)
     kept = each["method"].isin(upto) & each["view"].isin(["all", run.view]) & (each["source"] != "not run")
     printed = table.printed[kept.tolist()].drop(columns="Data").reset_index(drop=True)
+    rich = (each["method"] == ANCHOR.name) & (each["view"] == "all")
+    printed["Method"] += np.where(rich[kept], ", all channels", "")
     plain = [c for c in printed if not c.endswith(", verdict") and not c.startswith("95 %")]
     printed = printed[plain].map(lambda v: str(v).strip("*"))
     title = f"{spec.title}, {spec.view_titles[run.view]}"
     caption = f"{title}, {source_note(source)}: mean ± standard deviation over {seeds_word(spec)}.{_class_words(spec)}"
     rows = [row for row, there in zip(table.rows, kept, strict=True) if there]
-    note = _note(table.numbers.assign(p=None), np.where(printed["Method"].str.endswith(MARK), MARK, ""))
+    marks = np.where(printed["Method"].str.endswith(MARK), MARK, "")
+    note = _note(table.numbers.assign(p=None), marks, seeds_word(spec))
     return Table("compare", title, caption, table.numbers, printed, rows, names(each[kept]), note, keys=1)
 
 
@@ -433,14 +441,15 @@ def _holm(p: pd.Series) -> np.ndarray:
 def _paired_text(run: Run, dataset: str, numbers: pd.DataFrame) -> pd.DataFrame:
     """A row a (view, rival): difference, its intervals, p and corrected p of each metric."""
     spec, metrics, printed = SPECS[dataset], shown_metrics(run, dataset), []
-    intervals = _intervals(spec, numbers)
+    people = any(name == "over people" for name, *_ in _intervals(spec, numbers))
     for (view, method), rows in numbers.groupby(["view", "against"], sort=False):
         text = {"Data": spec.view_titles[view], "RDPD against": METHODS[method].title}
         for row in rows.to_dict("records"):
             title = metrics[row["metric"]]
-            text[f"{title}, difference"] = "–" if np.isnan(row["difference"]) else f"{row['difference']:+.3f}"
-            for name, low, high in intervals:
-                text[f"{title}, {name}"] = _span(row[low], row[high], "+")
+            seeds = "" if np.isnan(row["low"]) else f" {_span(row['low'], row['high'], '+')}"
+            text[f"{title}, difference"] = "–" if np.isnan(row["difference"]) else f"{row['difference']:+.3f}{seeds}"
+            if people:
+                text[f"{title}, over people"] = _span(row["people_low"], row["people_high"], "+")
             text[f"{title}, p"] = _p(row["p"])
             corrected = _p(row["p_holm_metric"])
             text[f"{title}, Holm p"] = f"**{corrected}**" if row["p_holm_metric"] < 0.05 else corrected
@@ -454,19 +463,21 @@ def _p(p: float) -> str:
 
 def _paired_words(spec: Spec, numbers: pd.DataFrame) -> str:
     """What the columns of a paired table are, and the least its corrected p can be."""
-    text = f" Mean difference over common {seeds_word(spec)}.{_interval_words(spec, numbers)}"
+    word = seeds_word(spec)
+    brackets = f", in brackets its interval over {word}" if numbers["low"].notna().any() else ""
+    text = f" Mean difference over common {word}{brackets}.{_interval_words(spec, numbers)}"
     compared = numbers[numbers["p"].notna()]
     if compared.empty:
         return f"{text[:-1]} and no p." if numbers["seeds"].max() else text
     test = "the corrected resampled t test" if spec.split == "random" else "Wilcoxon's signed-rank test"
     text += (
-        f" p: of {test}, about {seeds_word(spec)} alone, and after Holm's correction for the table's comparisons by "
-        "the same metric, in bold below 0.05."
+        f" p: of {test}, about {word} alone, and after Holm's correction for the table's comparisons by the same "
+        "metric, in bold below 0.05."
     )
     if spec.split != "random":
         each, seeds = compared["metric"].value_counts().max(), compared["seeds"].max()
         least = min(1.0, each * 2.0 ** (1 - seeds))
-        text += f" With {each} comparisons of {seeds} {seeds_word(spec)} the smallest possible one is {least:.2g}."
+        text += f" With {each} comparisons of {seeds} {word} the smallest possible one is {least:.2g}."
     return text
 
 

@@ -1,11 +1,13 @@
 """Made-up records of a run, as small as tables and figures can be made from."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
-from rdpd_nb import params
+from rdpd_nb import data, params
 
 SCORES = {"direct": (0.80, 0.84), "kd": (0.82, 0.83), "rdpd": (0.85, 0.87)}
 
@@ -121,6 +123,22 @@ def real_run(folder: Path) -> params.Run:
     return run
 
 
+def two_class_run(folder: Path, monkeypatch) -> params.Run:
+    """As if from a data set 'two' of ill and healthy people, embedded, split by seed, eight seeds, scored by person."""
+    spec = replace(
+        data.SPECS["uci_har"], name="two", title="Two", classes=("healthy", "ill"), split="random", held_out=0.2
+    )
+    monkeypatch.setitem(data.SPECS, "two", spec)
+    monkeypatch.setitem(data.DATASETS, "two", SimpleNamespace(SPEC=spec, SOURCE=data.Source("", "", "")))
+    run = make_run(folder, "embedded", 8, "two")
+    by_person = dict.fromkeys(("person_roc_auc", "person_pr_auc", "person_macro_f1"))
+    for method, mean in SCORES.items():
+        higher = {name: 0.06 + np.mean(mean) - 0.01 * (method == "rdpd") for name in by_person}
+        people = draws_about(np.mean(mean), 0.03, 0.01)
+        write_scores(run, method, "gyro", tuple(np.mean(mean) + 0.01 * np.sin(np.arange(8))), people=people, **higher)
+    return run
+
+
 def noise_entries(rdpd: dict[float, float], direct: dict[float, float]) -> list[dict]:
     """Two seeds a point, 0.01 above and below the given mean by amplitude; PR-AUC is half of ROC-AUC."""
     return [
@@ -162,7 +180,7 @@ def write_size_sweep(run: params.Run, view: str = "wrist", dataset: str = "", **
         for m, f in (("direct", None), ("kd", 0.5), ("kd", 1.0), ("rdpd", 0.5), ("rdpd", 1.0))
         for s in (0, 1)
     ]
-    parameters = _sweep_parameters(run, view, dataset, fraction_of="rich", **changed)
+    parameters = _sweep_parameters(run, view, dataset, **{"fraction_of": "rich"} | changed)
     write(run, "rich_data_size", view, dataset, entries=entries, parameters=parameters)
 
 

@@ -13,9 +13,13 @@ from made_up_records import (
     ABOVE,
     CROSSED,
     make_run,
+    of_seeds,
     of_wrist,
     real_run,
     simulated_run,
+    two_class_run,
+    with_dataset,
+    write_anchor,
     write_noise_sweep,
     write_scores,
     write_size_sweep,
@@ -23,8 +27,9 @@ from made_up_records import (
 from matplotlib.text import Text
 
 from rdpd_nb import figures, params
+from rdpd_nb.data import SPECS
 from rdpd_nb.errors import UserError
-from rdpd_nb.paper import METHODS
+from rdpd_nb.paper import ANCHOR, METHODS
 
 INTERNAL = re.compile(r"\b(roc_auc|pr_auc|macro_f1|kd|rdpd_r1|rdpd_r2|batch_order|lead_i|\w+_\w+)\b")
 
@@ -124,23 +129,28 @@ def test_the_measure_of_text_counts_the_width_it_is_shown_at():
     assert figures.shown_points(figure) == pytest.approx(2.5)
 
 
+def check_texts(kind: str, figure: plt.Figure) -> None:
+    """No text lies on another, or goes beyond the figure."""
+    figure.canvas.draw()
+    boxes = [(t.get_text(), t.get_window_extent()) for t in figure.findobj(Text) if t.get_text().strip()]
+    boxes = [(text, box) for text, box in boxes if box.width and box.height]
+    ticks = {t for axis in figure.axes for t in (*axis.get_xticklabels(), *axis.get_yticklabels())}
+    inside = {t.get_text() for t in ticks}  # of a shared axis, hidden ones keep a place
+    large = [(text, box) for text, box in boxes if text not in inside]
+    for i, (text, box) in enumerate(large):
+        for other, its in large[i + 1 :]:
+            assert not box.overlaps(its), f"{kind}: '{text}' on '{other}'"
+        assert box.x0 >= -1 and box.x1 <= figure.bbox.width + 1, f"{kind}: '{text}' is cut"
+
+
 def test_no_text_lies_on_another_or_is_cut(tmp_path):
     for kind, figure in every_kind(tmp_path).items():
-        figure.canvas.draw()
-        boxes = [(t.get_text(), t.get_window_extent()) for t in figure.findobj(Text) if t.get_text().strip()]
-        boxes = [(text, box) for text, box in boxes if box.width and box.height]
-        ticks = {t for axis in figure.axes for t in (*axis.get_xticklabels(), *axis.get_yticklabels())}
-        inside = {t.get_text() for t in ticks}  # of a shared axis, hidden ones keep a place
-        large = [(text, box) for text, box in boxes if text not in inside]
-        for i, (text, box) in enumerate(large):
-            for other, its in large[i + 1 :]:
-                assert not box.overlaps(its), f"{kind}: '{text}' on '{other}'"
-            assert box.x0 >= -1 and box.x1 <= figure.bbox.width + 1, f"{kind}: '{text}' is cut"
+        check_texts(kind, figure)
 
 
 def test_one_colour_and_one_marker_a_method():
     for looks in (figures.COLOURS, figures.MARKERS):
-        assert list(looks) == list(METHODS) and len(set(looks.values())) == len(METHODS)
+        assert list(looks) == [*METHODS, ANCHOR.name] and len(set(looks.values())) == len(looks)
 
 
 # ---------------------------------------------------------------------------------------------------- knowledge
@@ -204,7 +214,7 @@ def test_the_figure_plots_the_numbers_it_saves(run):
     assert drawn.records == ["pamap2/all/teacher", *(f"pamap2/wrist/{m}" for m in ("direct", "kd", "rdpd"))]
 
 
-def test_under_five_seeds_there_is_a_dot_a_seed_and_no_bar(run, tmp_path):
+def test_under_six_seeds_there_is_a_dot_a_seed_and_no_bar(run, tmp_path):
     axis = figures.scores(run, "pamap2").figure.axes[0]
     dots = [line for line in axis.get_lines() if line.get_marker() == "."]
     assert sorted(dots[-1].get_xdata()) == [0.85, 0.87] and len(dots) == 4
@@ -218,7 +228,7 @@ def test_under_five_seeds_there_is_a_dot_a_seed_and_no_bar(run, tmp_path):
 
 def test_no_record_at_all_is_one_sentence(run):
     with pytest.raises(UserError, match="no record of PTBDB"):
-        figures.scores(run, "ptbdb")
+        figures.scores(with_dataset(run, "ptbdb", "simulated"), "ptbdb")
 
 
 @pytest.mark.parametrize("seeds", [2, 10])
@@ -243,19 +253,56 @@ def test_a_sweep_figure_has_a_column_of_panels_a_view_and_saves_what_it_plots(ru
     saved = pd.read_csv(run.figures_folder / "figure3_pamap2.csv")
     assert len(saved) == 2 * 2 * 2 * 2 and set(saved["source"]) == {"simulated"}
     point = saved[(saved["view"] == "wrist") & (saved["method"] == "rdpd") & (saved["metric"] == "roc_auc")].iloc[0]
-    assert point[["amplitude", "mean", "low", "high", "seeds"]].tolist() == [0.0, 0.9, 0.89, 0.91, 2]
+    assert point[["amplitude", "mean", "seeds", "rdpd_less"]].fillna("none").tolist() == [0.0, 0.9, 2, "none"]
+    direct = saved[(saved["view"] == "wrist") & (saved["method"] == "direct") & (saved["metric"] == "roc_auc")].iloc[0]
+    assert direct["rdpd_less"] == 0.05 and saved[["low", "high"]].isna().all(axis=None), "two seeds have no interval"
     means = {line.get_marker(): line.get_ydata().tolist() for line in drawn.figure.axes[0].get_lines()}
     assert means[figures.MARKERS["rdpd"]] == pytest.approx([0.9, 0.8])
     assert means["."] == pytest.approx([0.89, 0.91, 0.79, 0.81])
 
 
-def test_a_sweep_of_five_seeds_has_a_band(run):
-    entries = [{**e, "seed": e["seed"] + 2 * i} for e in ABOVE for i in range(3)]
-    write_noise_sweep(run, "wrist", entries)
+@pytest.mark.parametrize("seeds", [4, 6])
+def test_a_sweep_of_six_seeds_has_a_band(run, seeds):
+    write_noise_sweep(run, "wrist", of_seeds(ABOVE, seeds // 2))
     drawn = figures.sweep(run, "figure3", "pamap2")
-    assert "95 % bootstrap interval over 6 seeds" in drawn.figure.get_suptitle()
-    assert len(drawn.figure.axes[0].collections) == 2
-    assert not [line for line in drawn.figure.axes[0].get_lines() if line.get_marker() == "."]
+    said, dots = drawn.figure.get_suptitle(), [li for li in drawn.figure.axes[0].get_lines() if li.get_marker() == "."]
+    assert ("95 % interval over 6 seeds" in said) == (len(drawn.figure.axes[0].collections) == 2) == (seeds == 6)
+    assert ("dots: the 4 seeds" in said) == bool(dots) == (seeds == 4)
+
+
+def test_a_band_is_the_interval_of_the_numbers(run):
+    write_noise_sweep(run, "wrist", of_seeds(ABOVE, 5))
+    drawn = figures.sweep(run, "figure3", "pamap2")
+    numbers = drawn.numbers.query("metric == 'roc_auc' and method == 'direct'").sort_values("amplitude")
+    band = drawn.figure.axes[0].collections[0].get_paths()[0].vertices
+    assert {round(y, 6) for _, y in band} >= {round(y, 6) for y in (*numbers["low"], *numbers["high"])}
+
+
+def test_figures_of_data_sets_with_one_to_four_views_and_folds(tmp_path, monkeypatch):
+    """Of those that are not the paper's: what they say, and that nothing lies on anything else."""
+    for dataset, seeds in (("dsads", 8), ("hapt", 3), ("ptbdb", 10)):
+        run = make_run(tmp_path / dataset, "real", seeds, dataset)
+        views = SPECS[dataset].poor_views
+        for view in views:
+            write_noise_sweep(run, view, of_seeds(ABOVE, 4))
+            write_size_sweep(run, view)
+            for method in ("direct", "rdpd"):
+                write_scores(run, method, view, tuple(np.linspace(0.8, 0.9, seeds)))
+        write_anchor(run, {view: tuple(np.linspace(0.7, 0.8, seeds)) for view in SPECS[dataset].views})
+        made = {"scores": figures.scores(run, dataset)} | {
+            f: figures.sweep(run, f, dataset) for f in ("figure2", "figure3")
+        }
+        for kind, drawn in made.items():
+            assert "real data" in drawn.figure.get_suptitle()
+            check_texts(f"{dataset} {kind}", drawn.figure)
+        assert len(made["figure3"].figure.axes) == 2 * len(views)
+        word = "folds" if dataset == "dsads" else "seeds"
+        assert f"95 % interval over 8 {word}" in made["figure3"].figure.get_suptitle()
+        labels = [label.get_text() for label in made["scores"].figure.axes[0].get_yticklabels()]
+        assert "All: Logistic regression" in labels and len(labels) == 3 * len(views) + 1
+    two = figures.scores(two_class_run(tmp_path / "two", monkeypatch), "two").figure
+    check_texts("two classes", two)
+    assert "embedded" in two.get_suptitle()
 
 
 def test_one_view_alone_has_its_metrics_side_by_side_as_notebooks_8_and_9_do(run):
@@ -274,3 +321,6 @@ def test_figure_2_names_the_fraction(run):
     drawn = figures.sweep(run, "figure2", "pamap2")
     assert drawn.figure.axes[0].get_xlabel() == "fraction of the rich training windows"
     assert "fraction" in drawn.numbers and "level" not in drawn.numbers
+    write_size_sweep(run, fraction_of="both")
+    label = figures.sweep(run, "figure2", "pamap2").figure.axes[0].get_xlabel()
+    assert label == "fraction of the rich and poor training windows"
