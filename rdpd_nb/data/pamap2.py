@@ -1,4 +1,11 @@
-"""PAMAP2 protocol files (UCI 231): nine text files of 54 columns at 100 Hz -> bouts of 52 channels at 50 Hz."""
+"""PAMAP2 protocol files (UCI 231): nine text files of 54 columns at 100 Hz -> bouts of 52 channels at 50 Hz.
+
+Heart rate comes about nine times a second, and the IMUs lose packets. A missing value takes the last measured one of
+its channel, of the same bout and at most CARRIED seconds old; what is older stays missing, and becomes the training
+mean when it is standardised. Then rows are averaged two by two, which is 50 Hz. Of a frequency f that lets through
+cos(pi f / 100 Hz), 71 % at 25 Hz and nothing at 50 Hz: of what lies between, that part is folded below. A pair of which
+one is missing is missing.
+"""
 
 from collections import Counter
 from collections.abc import Callable
@@ -88,6 +95,8 @@ SHA256 = {
 COLUMNS = 54  # time [s], activity id, heart rate, 3 IMUs of 17 columns
 SUBJECTS = range(101, 110)
 LONGEST_STEP = 0.5  # s; a longer step between two rows ends a bout
+CARRIED = 1.0  # s for which a value is carried forward: nine readings of the heart rate, 100 rows
+RATE = 100  # Hz, of the files
 DECIMATE = 2  # 100 Hz -> 50 Hz
 
 
@@ -134,30 +143,37 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     ledger.add("rows of activities outside the protocol's twelve removed", rows=-counts["other"])
     kept = counts["rows"] - counts["transient"] - counts["other"]
     ledger.add("rows of the twelve activities", rows=kept, records=len(signals), subjects=len(set(subjects)))
+    ledger.add("values measured in them", values=counts["measured"])
+    ledger.add(f"values carried forward, for {CARRIED:g} s at most and inside a bout", values=counts["carried"])
+    ledger.add(
+        "values left to the training mean", values=kept * len(SPEC.channels) - counts["measured"] - counts["carried"]
+    )
     ledger.add("averaged in pairs to 50 Hz", rows=sum(map(len, signals)), records=len(signals))
     statistics = {"subjects": len(paths), "total_length": counts["rows"]}
     return Recordings.join(signals, subjects, labels, ledger=ledger, statistics=statistics)
 
 
 def read_subject(path: Path) -> tuple[list[tuple[np.ndarray, int]], dict[str, int]]:
-    """Bouts [(signal (rows, 52) float32 at 50 Hz, class index)] and counts of the rows read and left out."""
+    """Bouts [(signal (rows, 52) float32 at 50 Hz, class index)] and counts: rows read and left out, values of bouts."""
     import pandas as pd
 
     table = _parse(path)
     time, activity = table[0].to_numpy(), table[1].to_numpy()
-    signal = np.column_stack([column.to_numpy() for column in table.columns[2:]])  # (rows, 52)
-    # Heart rate comes at 9 Hz and IMUs lose packets: carry the last measured value on.
-    signal = pd.DataFrame(signal).ffill().to_numpy()
+    raw = np.column_stack([column.to_numpy() for column in table.columns[2:]])  # (rows, 52)
+    begins = np.append(True, (np.diff(activity) != 0) | (np.abs(np.diff(time)) > LONGEST_STEP))
+    signal = pd.DataFrame(raw).groupby(begins.cumsum()).ffill(limit=round(CARRIED * RATE)).to_numpy()
 
-    edges = np.flatnonzero((np.diff(activity) != 0) | (np.abs(np.diff(time)) > LONGEST_STEP)) + 1
-    bouts = []
-    for start, stop in zip([0, *edges], [*edges, len(activity)], strict=True):
+    bouts, edges = [], np.flatnonzero(begins)
+    for start, stop in zip(edges, [*edges[1:], len(activity)], strict=True):
         pairs = (stop - start) // DECIMATE
         if activity[start] in IDS and pairs:
             bout = signal[start : start + pairs * DECIMATE].reshape(pairs, DECIMATE, -1).mean(1, dtype=np.float32)
             bouts.append((bout, IDS.index(activity[start])))
     left_out = {"transient": activity == TRANSIENT, "other": ~np.isin(activity, (TRANSIENT, *IDS))}
-    return bouts, {"rows": len(activity)} | {name: int(rows.sum()) for name, rows in left_out.items()}
+    ours = np.isin(activity, IDS)
+    measured, there = (int(np.isfinite(values[ours]).sum()) for values in (raw, signal))
+    counts = {"rows": len(activity), "measured": measured, "carried": there - measured}
+    return bouts, counts | {name: int(rows.sum()) for name, rows in left_out.items()}
 
 
 def _parse(path: Path) -> "pa.Table":
