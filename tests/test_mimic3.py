@@ -235,6 +235,14 @@ def test_both_systems_are_averaged_together(tmp_path):
     np.testing.assert_array_equal(first, [np.nan] * SYSTOLIC + [125] + [np.nan] * 2)
 
 
+def test_arterial_and_cuff_pressures_of_an_hour_are_averaged(tmp_path):
+    """Weighted by how often each was read: here three arterial readings (220050) and one by the cuff (220179)."""
+    times = [f"2130-05-01 07:{minute}:00" for minute in (0, 10, 20, 25)]
+    read_off = zip((220050, 220050, 220050, 220179), times, (120, 122, 124, 138), strict=True)
+    got = hours(write(tmp_path, ONE_PATIENT | {"CHARTEVENTS": chart(*read_off)}))
+    assert got[0, 0, SYSTOLIC] == 126
+
+
 @pytest.mark.real("mimic3")
 def test_items_have_the_labels_of_the_real_dictionary(real_root):
     dictionary = pd.read_csv(real_root / "mimic3" / "D_ITEMS.csv.gz").set_index("itemid")

@@ -2,6 +2,11 @@
 
 DuckDB streams CHARTEVENTS (33 GB in the full set), so memory holds only the hourly means. Which item ids make up a
 vital sign, and which values are plausible, stands in mimic3_items.csv.
+
+Two things the paper does not say, and what is done. A vital sign that is charted under several item ids in one hour is
+the mean of all their values, whatever they were measured with: where a blood pressure has arterial and cuff readings,
+which differ by some mmHg, the hour has something between. And nobody is left out by age: newborns and children are in
+where they have one of the eight diagnoses.
 """
 
 from collections.abc import Callable
