@@ -78,7 +78,7 @@ def test_its_windows_come_out_of_its_raw_files(tiny, tmp_path):
     np.testing.assert_array_equal(windows[np.array([0, 1])], first[:32, :3].reshape(2, 16, 3))
     np.testing.assert_array_equal(poor.series, windows.series[:, [2]])
     assert poor.channels == ("wrist",) and poor.fingerprint == windows.fingerprint
-    assert data.split(windows, 0).counts()["subjects"] == {"train": 10, "validation": 1, "test": 1}
+    assert data.split(windows, 0).counts()["subjects"] == {"train": 8, "validation": 2, "test": 2}
     assert windows.statistics == {"subjects": 12, "classes": 2, "attributes": 3, "total_length": 480}
 
 

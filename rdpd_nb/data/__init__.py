@@ -72,7 +72,8 @@ def locate(
         from .. import simulate  # not needed for real data
 
         if dataset not in simulate.WRITERS:
-            raise UserError(f"{title} has no simulator, so there is no simulated {title}; use another source.")
+            source = nearest_source(dataset, "real")
+            raise UserError(f"{title} has no simulator, so there is no simulated {title}; use source='{source}'.")
         folder = data_folder() / "simulated" / f"v{simulate.VERSION}-scale-{scale:g}" / dataset
         if not folder.is_dir():
             progress(f"writing simulated {title} files (scale {scale:g}) ...")
