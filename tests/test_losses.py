@@ -322,6 +322,16 @@ def test_the_soft_loss_is_scaled_by_a_power_of_T_and_no_other_term_is(scale, pow
     assert got["attention"] == pytest.approx(0.5 * math.log(0.5 / 0.9) + 0.5 * math.log(0.5 / 0.1))
 
 
+def test_soft_labels_times_a_power_of_T_do_what_the_switch_does():
+    """By this notebook 11 trains students of all weights in one stack."""
+    batch = of_member(a_batch(1), 0)
+    p_teacher, a_teacher = batch["taught"]
+    for scale, power in losses.POWERS.items():
+        switched = member_loss(METHODS["rdpd"].terms, **batch, temperature=2.5, protocol=Protocol(soft_scale=scale))
+        scaled = batch | {"taught": (p_teacher * 2.5 ** (power - 2), a_teacher)}
+        torch.testing.assert_close(member_loss(METHODS["rdpd"].terms, **scaled, temperature=2.5), switched)
+
+
 @pytest.mark.parametrize(("few_rich", "soft"), [("taught", 5.0), ("all", 5.0 / 4)])
 def test_imitation_is_the_mean_over_the_windows_with_knowledge_or_over_all(few_rich, soft):
     """Four windows, one of them with knowledge: by hand. The hard loss is the mean over the four either way."""
