@@ -23,7 +23,7 @@ from .paper import ANCHOR, METHODS, METRICS
 from .records import SWEEP_METRICS, SWEEPS, names, read_scores, read_sweep, sweep_records
 from .run import Run
 from .statistics import FEW_SEEDS, interval
-from .tables import TITLES, seeds_word, shown_metrics, source_note, summary, sweep_ratio, sweep_summary
+from .tables import TITLES, seeds_word, shown_metrics, source_note, summary, sweep_ratio, sweep_shorter, sweep_summary
 from .training import Fitted
 
 # Okabe and Ito's colours, told apart by colour-blind readers; the same colour and marker for a method everywhere.
@@ -315,9 +315,11 @@ def sweep(run: Run, figure: str, dataset: str, view: str = "") -> Drawn | None:
     title += source_note(frame["source"].iloc[0])
     word = seeds_word(spec)
     marks = f"dots: the {seeds} {word}" if seeds < FEW_SEEDS else f"band: 95 % interval over {seeds} {word}"
-    drawn.suptitle(f"{title}\n{f'one {word[:-1]}' if seeds == 1 else f'line: mean, {marks}'}")
+    shorter = sweep_shorter(run, dataset, records[0])
+    less = f"; less than in the tables: {shorter}" if shorter else ""
+    drawn.suptitle(f"{title}\n{f'one {word[:-1]}' if seeds == 1 else f'line: mean, {marks}'}{less}")
     made_from = [f"{dataset}/{record['view']}/{kind.record}" for record in records]
-    said = f"{title}: scores against the {xlabel}"
+    said = f"{title}: scores against the {xlabel}{less}"
     return Drawn(drawn, made_from, points.rename(columns={"level": kind.level}), said)
 
 

@@ -334,8 +334,8 @@ def _people_words(run: Run, dataset: str) -> str:
     if spec.split != "subjects" or len(spec.test_subjects) > 1:
         return ""
     return (
-        f" Every seed is tested on the same person ({spec.test_subjects[0]}): deviations, intervals, verdicts and p "
-        "tell of other trainings, and nothing of other people."
+        f" Every seed is tested on the same person ({spec.test_subjects[0]}): deviations, intervals and tests tell of "
+        "other trainings, and nothing of other people."
     )
 
 
@@ -489,6 +489,18 @@ def sweep_ratio(dataset: str, records: list[dict]) -> float | None:
     windows = [entry["counts"]["windows"] for record in records for entry in record["entries"]]
     train, test = ([count[part] for count in windows] for part in ("train", "test"))
     return split_ratio(SPECS[dataset], train, test)
+
+
+def sweep_shorter(run: Run, dataset: str, record: dict) -> str:
+    """In what a sweep had less than the run's tables: 'at most 50 epochs, 4 of 8 folds', '' for the same."""
+    of_tables, has, said = run.of(dataset), record["parameters"], []
+    if has["epochs"] < of_tables["epochs"]:
+        said.append(f"at most {has['epochs']} epochs")
+    if has.get("updates") and has["updates"] != of_tables["updates"]:
+        said.append(f"at most {has['updates'][1]:,} updates")
+    if len(has["seeds"]) < len(of_tables["seeds"]):
+        said.append(f"{len(has['seeds'])} of {len(of_tables['seeds'])} {seeds_word(SPECS[dataset])}")
+    return ", ".join(said)
 
 
 def sweep_summary(frame: pd.DataFrame, ratio: float | None = None) -> pd.DataFrame:

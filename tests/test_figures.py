@@ -316,6 +316,17 @@ def test_one_view_alone_has_its_metrics_side_by_side_as_notebooks_8_and_9_do(run
     assert one.get_suptitle().endswith("one seed")
 
 
+def test_a_sweep_that_is_less_than_the_tables_says_so(tmp_path):
+    run = make_run(tmp_path, seeds=10)
+    write_noise_sweep(run, "wrist", of_seeds(ABOVE, 3))
+    assert "tables" not in figures.sweep(run, "figure3", "pamap2").figure.get_suptitle()
+    write_noise_sweep(run, "wrist", of_seeds(ABOVE, 3), epochs=3, seeds=list(range(6)))
+    drawn = figures.sweep(run, "figure3", "pamap2")
+    for said in (drawn.figure.get_suptitle(), drawn.title):
+        assert said.endswith("; less than in the tables: at most 3 epochs, 6 of 10 seeds")
+    check_texts("less", drawn.figure)
+
+
 def test_figure_2_names_the_fraction(run):
     write_size_sweep(run)
     drawn = figures.sweep(run, "figure2", "pamap2")

@@ -1,15 +1,16 @@
 """One table as Markdown, LaTeX and HTML, and as files; without a record nothing is written."""
 
+import json
 import re
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_up_records import make_run, of_wrist, real_run, simulated_run, write_noise_sweep
+from made_up_records import make_run, of_wrist, real_run, simulated_run, write_noise_sweep, write_scores
 
-from rdpd_nb import figures, manifest, params, render, tables
-from rdpd_nb.statistics import RULE
+from rdpd_nb import figures, jobs, manifest, params, render, tables
+from rdpd_nb.statistics import rule
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,7 +41,7 @@ def test_files_link_to_nothing_that_git_does_not_hold(run):
 
 def test_the_rule_of_the_verdicts_stands_under_them(real):
     path = render.write(real, tables.scores(real, "pamap2"))
-    assert RULE in path.read_text() and "95 \\% Welch" in path.with_suffix(".tex").read_text()
+    assert rule(9, 114) in path.read_text() and "95 \\% Welch" in path.with_suffix(".tex").read_text()
     paired = render.write(real, tables.paired(real, "pamap2"))
     assert "0.0039" in paired.read_text()
 
@@ -49,7 +50,7 @@ def test_latex_has_a_heading_a_metric_no_links_and_balanced_columns(real):
     latex = render.latex(tables.scores(real, "pamap2"))
     assert r"\multicolumn{3}{l}{ROC-AUC}" in latex and "ipynb" not in latex and "](" not in latex
     rows = [line for line in latex.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
-    assert len(rows) == 17 and {line.count("&") for line in rows} == {11}
+    assert len(rows) == 17 and {line.count("&") for line in rows} == {12}
     assert latex.count(r"\midrule") == 4, "under the headings and between the four views"
 
 
@@ -64,7 +65,30 @@ def test_html_has_two_lines_of_headings_and_the_method_stays(real):
     stays = re.findall(r'<th[^>]*class="[^"]*rdpd-stays[^"]*"[^>]*>([^<]*)<', html)
     assert stays == ["Teacher", *["Direct", "Distill", "RDPDr1", "RDPDr2", "RDPD"] * 3]
     assert "position: sticky" in html
-    assert render.VERDICT_COLOURS["lower"] in html and "<b>0.900 ± 0.007</b>" in html and RULE.split("'")[0] in html
+    assert (
+        render.VERDICT_COLOURS["lower"] in html
+        and "<b>0.900 ± 0.007</b>" in html
+        and rule(9, 114).split("'")[0] in html
+    )
+
+
+def test_a_verdict_has_the_colour_of_its_first_word(real):
+    html = render.html(tables.scores(real, "pamap2"))
+    for word in ("agrees", "higher", "lower"):
+        of = re.findall(rf'<td id="[^"]*" class="data (row\d+ col\d+)" >{word} \[', html) or re.findall(
+            rf'class="data (row\d+ col\d+)"[^>]*>{word} \[', html
+        )
+        assert of, word
+        row, column = of[0].split()
+        assert re.search(rf"_{row}_{column}\b[^{{]*{{\s*color: var\(--rdpd-{word}", html), word
+
+
+def test_a_mark_is_latex_and_stays_in_markdown(tmp_path):
+    run = make_run(tmp_path, "real", 2)
+    write_scores(run, "rdpd", "wrist", (0.8, 0.9), best_epoch=5)
+    table = tables.scores(run, "pamap2")
+    assert r"RDPD $\dagger$" in render.latex(table) and "| RDPD † " in render.markdown(table)
+    assert "†: in more than a fifth" in render.html(table)
 
 
 def test_a_number_of_ours_is_a_link_where_its_record_has_an_address(run):
@@ -109,33 +133,39 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {str(p): (p.read_bytes(), p.stat().st_mtime_ns) for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+def of_demo(results: str) -> params.Run:
+    """Notebook 10's run of the default profile, with its results elsewhere."""
+    settings = jobs.read_settings("demo", {"results": results})
+    return params.check("10_tables_and_figures", {n: settings[n] for n in params.NOTEBOOKS["10_tables_and_figures"]})
+
+
 def test_with_no_record_the_committed_tables_are_shown_and_nothing_is_written_or_deleted(tmp_path, monkeypatch):
     """As notebook 10 does in a fresh clone."""
     for name in ("notebooks", "profiles"):
         (tmp_path / name).mkdir()
     shutil.copytree(ROOT / "figures/demo", tmp_path / "figures/demo")
-    settings = params.read_profile("demo") | {"profile": "demo", "results": "results"}
+    given = of_demo("results").parameters
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RDPD_RESULTS", raising=False)
-    expected = params.NOTEBOOKS["10_tables_and_figures"]
-    run = params.check("10_tables_and_figures", {name: settings[name] for name in expected})
+    run = params.Run("10_tables_and_figures", given)
     before = snapshot(tmp_path)
     for table in tables.all_of(run):
         shown = render.show(run, table)._repr_markdown_()
         assert "no record of this run" in shown and (run.figures_folder / f"{table.name}.md").read_text() in shown
     tables.latency(run)
     made = manifest.write(run)
-    assert len(made["records"]) == 60 and "table2" in made["tables"]
+    assert made == json.loads((ROOT / "figures/demo/manifest.json").read_text()) and "table1" in made["tables"]
     assert snapshot(tmp_path) == before
 
 
 def test_the_committed_tables_and_figures_are_shown_wherever_results_go(tmp_path):
-    settings = params.read_profile("demo") | {"profile": "demo", "results": str(tmp_path)}
-    names = params.NOTEBOOKS["10_tables_and_figures"]
-    run = params.check("10_tables_and_figures", {name: settings[name] for name in names})
+    run = of_demo(str(tmp_path))
     assert (ROOT / "figures/demo/table5.md").read_text() in render.committed(run, "table5").text
-    text = render.committed_figures(run, ["figure2_pamap2", "figure2_ptbdb"]).text
-    assert "no record of this run" in text and "- `figure2_pamap2.png`: PAMAP2, " in text and "ptbdb" not in text
+    there = json.loads((ROOT / "figures/demo/manifest.json").read_text())
+    name = next(name for name in there["figures"] if name.startswith("figure2"))
+    text = render.committed_figures(run, [name, "figure2_none"]).text
+    assert "no record of this run" in text and f"- `{name}.png`: {there['titles'][name]}" in text
+    assert "figure2_none" not in text
     assert "None is committed" in render.committed_figures(run, ["figure9"]).text
     assert list(tmp_path.iterdir()) == []
 
