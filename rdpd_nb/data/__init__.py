@@ -19,11 +19,11 @@ from types import ModuleType
 from .. import stamps
 from ..errors import UserError
 from ..files import replace_folder, root
-from . import cache, dsads, hapt, mimic3, pamap2, ptbdb, uci_har
+from . import brugada, cache, cinc2012, dsads, hapt, mimic3, pamap2, ptbdb, uci_har
 from .spec import Size, Source, Spec  # noqa: F401  these and the next are what others take from here
 from .windows import SOURCES, Recordings, Split, Windows, cut, fingerprint, split, standardise, standardiser  # noqa: F401
 
-DATASETS = {module.SPEC.name: module for module in (pamap2, ptbdb, mimic3, dsads, hapt, uci_har)}
+DATASETS = {module.SPEC.name: module for module in (pamap2, ptbdb, mimic3, dsads, cinc2012, brugada, hapt, uci_har)}
 SPECS = {name: module.SPEC for name, module in DATASETS.items()}
 
 
