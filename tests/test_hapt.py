@@ -183,12 +183,16 @@ def test_what_each_channel_lets_pass(hertz, body_acc, body_gyro, total):
     assert np.abs(left - expected).max() < 0.2, left  # the median shortens the peaks of a fast sine
 
 
-def test_corners_are_where_half_the_power_is():
-    """0.3 Hz of gravity, 0.1 Hz of the drift: what is taken out of a sine there. The median leaves slow ones alone."""
-    for hertz, channels in ((0.3, slice(0, 3)), (0.1, slice(3, 6))):
-        made = filtered(wave(hertz), wave(hertz))
-        there = made[:, 6:]  # of the angular velocity there is no total; it was given the same
-        np.testing.assert_allclose(size(there - made[:, channels]) * np.sqrt(2), np.sqrt(0.5), rtol=0.02)
+@pytest.mark.parametrize(
+    ("corner", "order", "channels"), [(0.3, 3, slice(0, 3)), (0.1, 2, slice(3, 6))], ids=["gravity", "drift"]
+)
+@pytest.mark.parametrize("times", [0.5, 1, 2])
+def test_corner_and_order_of_what_is_taken_out(corner, order, channels, times):
+    """By the share of a sine that is taken out. The median leaves slow ones alone."""
+    made = filtered(wave(corner * times), wave(corner * times))
+    there = made[:, 6:]  # of the angular velocity there is no total; it was given the same
+    expected = (1 + times ** (2 * order)) ** -0.5
+    np.testing.assert_allclose(size(there - made[:, channels]) * np.sqrt(2), expected, rtol=0.02)
 
 
 def test_the_corner_of_the_noise_filter():
