@@ -15,6 +15,10 @@ SIGN = {
     "ptbdb": "patient001/s0010_re.hea",
     "mimic3": "CHARTEVENTS.csv.gz",
     "uci_har": "UCI HAR Dataset/train",
+    "dsads": "daily+and+sports+activities.zip",
+    "cinc2012": "set-a.tar.gz",
+    "brugada": "metadata.csv",
+    "hapt": "HAPT Data Set.zip",
 }
 
 

@@ -242,6 +242,7 @@ def run(monkeypatch, tmp_path, simulated):
             "seeds": [0, 1],
             "epochs": 2,
             "patience": 0,
+            "updates": [],
             "device": "cpu",
             "results": "results",
             "switches": {},
@@ -256,7 +257,7 @@ def save(run):
     fitted, probabilities = [], []
     for seed, split in splits.items():
         member = Member(seed, "direct", split.train, split.validation, *data.standardiser(windows, split.train))
-        fitted.append(Fitted(member, Model(seed + 0.5), 2, "validation ROC-AUC", {"loss": [1.0, 0.5]}))
+        fitted.append(Fitted(member, Model(seed + 0.5), 2, "validation ROC-AUC", 2, {"train_loss": [1.0, 0.5]}))
         random = np.random.default_rng(seed).random((len(split.test), 8))
         probabilities.append(random / random.sum(1, keepdims=True))
     with pytest.MonkeyPatch.context() as patch:  # the models are no models
@@ -276,9 +277,12 @@ def test_a_saved_row_can_be_recomputed_from_its_files(run):
     with np.load(folder / "kd.npz", allow_pickle=False) as tables:
         for seed, split in splits.items():
             np.testing.assert_array_equal(tables[f"{seed}/test_window"], split.test)
-            np.testing.assert_array_equal(tables[f"{seed}/test_subject"], split.subjects["test"])
+            np.testing.assert_array_equal(tables[f"{seed}/test_subject"], windows.subject[split.test])
+            np.testing.assert_array_equal(tables[f"{seed}/test_label"], windows.label[split.test])
+            np.testing.assert_array_equal(tables[f"{seed}/train_window"], split.train)
+            np.testing.assert_array_equal(tables[f"{seed}/validation_window"], split.validation)
             np.testing.assert_allclose(tables[f"{seed}/probability"], probabilities[seed], rtol=1e-6)
-            assert tables[f"{seed}/loss"].tolist() == [1.0, 0.5]
+            assert tables[f"{seed}/train_loss"].tolist() == [1.0, 0.5]
             assert weights[f"{seed}/weight"].item() == seed + 0.5
             mean, std = data.standardiser(windows, split.train)
             np.testing.assert_array_equal(weights[f"{seed}/input.mean"].numpy(), mean)
@@ -311,7 +315,44 @@ def test_scores_are_read_as_one_row_a_seed_and_metric(run):
     for row in frame.itertuples():
         assert row.score == record["seeds"][row.seed][row.metric]
         assert row.test_windows == record["seeds"][row.seed]["counts"]["windows"]["test"]
+    assert set(frame["train_windows"]) == {entry["counts"]["windows"]["train"] for entry in record["seeds"]}
+    assert frame["at_end"].all()  # two epochs of two, and the second was the best
     assert records.read_scores(run, "ptbdb").empty and records.datasets_run(run) == ["mimic3"]
+
+
+def test_a_row_has_its_draws_of_people(run):
+    record, *_ = save(run)
+    frame = records.read_people(run, "mimic3")
+    assert set(frame["metric"]) == set(record["people"]) == {"roc_auc", "pr_auc", "macro_f1"}
+    for metric, drawn in record["people"].items():
+        mine = frame[frame["metric"] == metric]
+        assert mine["draw"].tolist() == list(range(500)) and (mine["view"] == "bp").all()
+        np.testing.assert_array_equal(mine["score"].to_numpy(), np.array(drawn, float))
+
+
+def test_who_was_still_learning_at_the_end(run):
+    at_end = {
+        (100, 100, 91): True,
+        (100, 100, 90): False,
+        (100, 300, 95): False,  # ended by patience
+        (1, 1, 1): True,
+    }
+    for (epochs, allowed, best), expected in at_end.items():
+        assert records._at_end({"epochs": epochs, "allowed": allowed, "best_epoch": best}) is expected
+
+
+def test_a_row_made_otherwise_is_not_read(run):
+    save(run)
+    for name, value in {
+        "epochs": 3,
+        "patience": 1,
+        "updates": [1, 2],
+        "seeds": [0],
+        "scale": 0.5,
+        "switches": {"batch_order": "once"},
+    }.items():
+        other = params.Run(run.notebook, {**run.parameters, name: value})
+        assert records.read_scores(other, "mimic3").empty, name
 
 
 def test_whether_there_is_any_record_of_a_run(run):
@@ -332,7 +373,7 @@ def test_what_is_predicted_are_the_test_windows(run, monkeypatch):
     windows = run.load()
     splits = {0: data.split(windows, 0)}
     member = Member(0, "direct", splits[0].train, splits[0].validation, *data.standardiser(windows, splits[0].train))
-    record = records.save(run, "kd", [Fitted(member, Model(0.5), 2, "", {"loss": [1.0]})], windows, splits)
+    record = records.save(run, "kd", [Fitted(member, Model(0.5), 1, "", 1, {"train_loss": [1.0]})], windows, splits)
     assert asked == [[len(splits[0].test)]] and record["seeds"][0]["roc_auc"] == 0.5
 
 
@@ -340,7 +381,9 @@ def test_a_sweep_is_one_record_with_a_level_and_scores_a_model(run):
     windows = run.load()
     splits = run.splits(windows)
     members = make_members(windows, splits, "direct")
-    fitted = [Fitted(member, RCNN(windows.spec, "bp", member.seed), 1, "", {}) for member in members]
+    fitted = [
+        Fitted(member, RCNN(windows.spec, "bp", member.seed), 1, "", 1, {"train_loss": [1.0]}) for member in members
+    ]
     records.save_sweep(run, "figure3", [0.5, None], fitted, windows, splits)
     record = records.read_record(run.record_path("noise_robustness"))
     probabilities = predict(fitted, windows, [split.test for split in splits.values()])

@@ -142,7 +142,7 @@ def test_shuffled_labels_are_found_by_nobody(shuffled):
 def test_scores_of_a_record_are_those_of_its_stored_predictions_and_of_the_raw_labels(clear, row):
     run = clear[f"beacons/{row}"]
     record = json.loads(run.record_path(row.split("/")[1]).read_text())
-    stored = np.load(run.path(f"{row.split('/')[1]}.npz"))
+    stored = np.load(run.path(f"{row.split('/')[1]}.npz"), allow_pickle=False)
     raw = [np.loadtxt(path, delimiter=",") for path in sorted((Path(run.raw) / "beacons").glob("*.csv"))]
     label = np.concatenate([table[::16, 3] for table in raw]).astype(int)  # of all windows, in the files' order
     ship = np.repeat(np.arange(SHIPS), WATCHES)
@@ -167,7 +167,7 @@ def test_scores_of_a_record_are_those_of_its_stored_predictions_and_of_the_raw_l
 def test_the_epoch_was_chosen_by_the_validation_subjects_and_by_nobody_who_is_tested(clear, row):
     view, method = row.split("/")
     run = clear[f"beacons/{row}"]
-    stored, windows = np.load(run.path(f"{method}.npz")), run.load()
+    stored, windows = np.load(run.path(f"{method}.npz"), allow_pickle=False), run.load()
     weights = load_file(run.path(f"{method}.safetensors"))
     for entry in json.loads(run.record_path(method).read_text())["seeds"]:
         seed, expected = entry["seed"], data.split(windows, entry["seed"])
