@@ -307,8 +307,8 @@ def sweep(run: Run, figure: str, dataset: str, view: str = "") -> Drawn | None:
         axis.set_ylabel(SWEEP_METRICS[metric] if len(views) == 1 or name == views[0] else "")
     has = records[0]["parameters"]
     xlabel = kind.xlabel.format(**has | {"fraction_of": PARTS.get(has.get("fraction_of"), "")})
-    for axis in axes[-1] if len(columns) == 2 else [axes[-1, len(columns) // 2]]:
-        axis.set_xlabel(xlabel)
+    for axis in axes[-1] if len(columns) == 2 else [axes[-1, (len(columns) - 1) // 2]]:  # three are too narrow for each
+        axis.set_xlabel(xlabel, x=0.5 if len(columns) % 2 or len(columns) == 2 else 1.05)  # in the middle of them
     method_legend(drawn, [m for m in METHODS if m in set(frame["method"])], lines=True)
     seeds = points["seeds"].max()
     title = f"{spec.title}{', ' + spec.view_titles[views[0]] if len(views) == 1 else ''}, "

@@ -295,7 +295,8 @@ def test_figures_of_data_sets_with_one_to_four_views_and_folds(tmp_path, monkeyp
         for kind, drawn in made.items():
             assert "real data" in drawn.figure.get_suptitle()
             check_texts(f"{dataset} {kind}", drawn.figure)
-        assert len(made["figure3"].figure.axes) == 2 * len(views)
+        axes = made["figure3"].figure.axes
+        assert len(axes) == 2 * len(views) and sum(bool(a.get_xlabel()) for a in axes) == (1 if len(views) > 2 else 2)
         word = "folds" if dataset == "dsads" else "seeds"
         assert f"95 % interval over 8 {word}" in made["figure3"].figure.get_suptitle()
         labels = [label.get_text() for label in made["scores"].figure.axes[0].get_yticklabels()]
