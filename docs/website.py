@@ -92,10 +92,24 @@ class Site:
         return {name: f"runs/{name}.html" for name, job in self.jobs.items() if job.notebook != TABLES}
 
     def warnings(self) -> str:
-        title, text = "Simulated data", SIMULATED
-        if self.run.source != "simulated":
-            title, text = ("Credentialed data", CREDENTIALED) if "mimic3" in self.run.datasets else ("", "")
-        return f":::{{admonition}} {title}\n:class: warning\n\n{text}\n:::\n\n" if title else ""
+        simulated = [SPECS[dataset].title for dataset, source in self.sources.items() if source == "simulated"]
+        said = [(f"Simulated data: {', '.join(simulated)}", SIMULATED)] if simulated else []
+        said += [("Credentialed data", CREDENTIALED)] if self.sources.get("mimic3") == "real" else []
+        return "".join(f":::{{admonition}} {title}\n:class: warning\n\n{text}\n:::\n\n" for title, text in said)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        return {dataset: self.run.of(dataset)["source"] for dataset in self.run.datasets}
+
+    def shown(self) -> list[str]:
+        """In words, of each data set: where it is from, and how many models were trained for how long."""
+        said = []
+        for dataset, source in self.sources.items():
+            own = self.run.of(dataset)
+            folds = "folds" if SPECS[dataset].split == "folds" else "seeds"
+            most = f"at most {own['updates'][1]:,} updates" if own["updates"] else f"at most {own['epochs']} epochs"
+            said.append(f"{SPECS[dataset].title} ({tables.source_note(source)}, {len(own['seeds'])} {folds}, {most})")
+        return said
 
     def copy(self, file: Path, name: str) -> str:
         """Put a file among the sources; its address there."""
@@ -290,8 +304,7 @@ class Site:
             "et al., IJCAI 2019) trains a teacher on many channels and a small student on few, which imitates the "
             "teacher's soft labels and attention. These pages show a reproduction: tables have the paper's published "
             "number beside ours, and **each number of ours is a link to the executed notebook that made it**. Shown: "
-            f"{tables.source_note(run.source)}, {', '.join(SPECS[d].title for d in run.datasets)}, seeds: "
-            f"{len(run.seeds)}, epochs: at most {run.epochs}, executed notebooks: {len(self.jobs)}.{code}\n\n"
+            f"{'; '.join(self.shown())}; executed notebooks: {len(self.jobs)}.{code}\n\n"
             f"![The teacher of many channels leaves soft labels and attention; the student imitates them]({idea})\n\n"
             "## Tables\n\n"
         )
@@ -331,17 +344,18 @@ def build(profile: str, results: str = "", out: Path | None = None) -> Path:
         lists = {"Executed by this profile": [*site.add_runs(made), site.add_provenance()]}
         lists |= {"About": site.add_docs(), "The notebooks as committed": site.add_committed()}
         site.add_index(made, lists)
-        _sphinx(site.source, Path(temporary) / "doctrees", target, site.run)
+        _sphinx(site.source, Path(temporary) / "doctrees", target, site)
         if out.is_dir():  # the rename that follows needs the place
             out.rename(Path(temporary) / "old")
     return out
 
 
-def _sphinx(source: Path, doctrees: Path, target: Path, run: Run) -> None:
+def _sphinx(source: Path, doctrees: Path, target: Path, site: Site) -> None:
+    simulated = set(site.sources.values()) == {"simulated"}
     command = [
         *(sys.executable, "-m", "sphinx", "-q", "-b", "html", "-c", root() / "docs", "-d", doctrees),
-        *("-j", str(usable_cores()), "-D", f"html_title=RDPD notebooks: {run.profile}"),
-        *(["-D", "html_theme_options.announcement=Simulated data"] if run.source == "simulated" else []),
+        *("-j", str(usable_cores()), "-D", f"html_title=RDPD notebooks: {site.run.profile}"),
+        *(["-D", "html_theme_options.announcement=Simulated data"] if simulated else []),
         *(source, target),
     ]
     done = subprocess.run(command, capture_output=True, text=True)
