@@ -85,6 +85,19 @@ def reached(run: Run, method: str, metric: str = "roc_auc") -> str:
     return f"{title} reaches {each.mean():.3f} in {name} on the test windows ({seeds})."
 
 
+def rounded(run: Run, method: str) -> str:
+    """Mean scores of a method of the run's view to one decimal, which stay from machine to machine; nbval checks them.
+
+    'RDPD on the test windows, to one decimal: ROC-AUC 0.8, PR-AUC 0.3, macro-F1 0.2.'
+    """
+    frame, view = read_scores(run, run.dataset), "all" if method == "teacher" else run.view
+    means = frame[(frame["view"] == view) & (frame["method"] == method)].groupby("metric")["score"].mean()
+    each = [
+        f"{title} {means.get(metric, np.nan):.1f}" for metric, title in tables.shown_metrics(run, run.dataset).items()
+    ]
+    return f"{METHODS[method].title} on the test windows, to one decimal: {', '.join(each)}."
+
+
 def trained(fitted: "list[Fitted]") -> str:
     """Which epochs were kept, in words.
 

@@ -74,7 +74,7 @@ def test_parameters_are_literals_and_checked_in_the_next_cell(path):
     assert set(given) == set(params.NOTEBOOKS[path.stem])
     assert f'params.check("{path.stem}", globals())' in cells[position + 1].source
     params.check(path.stem, given)
-    assert given["profile"] == "demo" and given["source"] == "simulated"
+    assert given["profile"] == "demo" and given["source"] == "embedded"
 
 
 @every_notebook

@@ -33,7 +33,7 @@ SPEC = Spec(
     title="CinC 2012",
     rate="1 per hour",
     channels=CHANNELS,
-    units="as cinc2012_variables.csv says",
+    units="raw units",
     classes=("survived", "died in hospital"),
     views={
         "all": tuple(range(len(CHANNELS))),
@@ -220,11 +220,11 @@ def _texts(path: Path, stays: np.ndarray) -> dict[int, bytes]:
     there = np.array([stay for stay, _ in named], np.int64)
     if len(twice := _repeated(there)):
         raise UserError(f"{path}: stay {twice[0]} is there twice; download it again.")
-    for missing, where in ((np.setdiff1d(stays, there), "the set"), (np.setdiff1d(there, stays), "its outcomes")):
+    for what, missing in (("file", np.setdiff1d(stays, there)), ("outcome", np.setdiff1d(there, stays))):
         if len(missing):
             raise UserError(
-                f"{path}: {len(missing):,} of {len(stays):,} stays are not in {where}, the first is {missing[0]}; "
-                "the download is not whole or of another release: download both again."
+                f"{path}: no {what} of {len(missing):,} stays, the first is {missing[0]}; the set or its outcomes are "
+                "not whole, or of another release: download both again."
             )
     return dict(sorted(named))
 
