@@ -7,7 +7,8 @@ import zipfile
 
 import pytest
 
-from rdpd_nb.data import DATASETS, download, pamap2, uci_har
+from rdpd_nb.data import DATASETS, brugada, cinc2012, download, pamap2, uci_har
+from rdpd_nb.data.spec import File, Source
 from rdpd_nb.errors import UserError
 
 PUBLISHED = dict(pamap2.SHA256)
@@ -216,6 +217,71 @@ def test_mimic3_is_not_fetched_from_another_address_either(raw, publish):
     refusal("mimic3", raw, publish(zipped({"PATIENTS.csv": b"SUBJECT_ID\n"})))
 
 
+# -------------------------------------------------------------------------------------------- files kept as they are
+
+KEPT = {"set-a.tar.gz": b"packed" * 100, "Outcomes-a.txt": b"RecordID\n"}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder of published files, which CinC 2012's source lists with their sizes and sums; its address."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    for name, content in KEPT.items():
+        (folder / name).write_bytes(content)
+    files = tuple(File((folder / name).as_uri(), len(content), sha256(content)) for name, content in KEPT.items())
+    source = Source(page="https://example.org", size="1 kB", licence="CC0 1.0", files=files)
+    monkeypatch.setattr(cinc2012, "SOURCE", source)
+    return folder
+
+
+def test_listed_files_are_kept_as_they_are(raw, place, capsys):
+    assert download.fetch("cinc2012", raw) == raw / "cinc2012"
+    assert {name: (raw / "cinc2012" / name).read_bytes() for name in names(raw / "cinc2012")} == KEPT
+    assert [path.name for path in raw.iterdir()] == ["cinc2012"]
+    assert "CC0 1.0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_listed_files_from_a_mirror(raw, place, slash):
+    mirror = place.rename(place.with_name("mirror"))
+    download.fetch("cinc2012", raw, mirror.as_uri() + slash)
+    assert names(raw / "cinc2012") == sorted(KEPT)
+
+
+def test_a_listed_file_of_another_size(raw, place):
+    (place / "Outcomes-a.txt").write_bytes(b"RecordID\n1\n")
+    assert "Outcomes-a.txt has 11 bytes and not 9" in refusal("cinc2012", raw, "")
+
+
+def test_a_listed_file_of_the_same_size_and_another_sum(raw, place):
+    (place / "Outcomes-a.txt").write_bytes(b"recordID\n")
+    message = refusal("cinc2012", raw, "")
+    assert "Outcomes-a.txt" in message and "SHA-256" in message
+
+
+def test_a_listed_file_that_is_not_there(raw, place):
+    (place / "Outcomes-a.txt").unlink()
+    message = refusal("cinc2012", raw, "")
+    assert "Outcomes-a.txt could not be downloaded" in message
+
+
+def test_a_size_that_is_not_known_is_not_compared(raw, place, monkeypatch):
+    files = tuple(File(file.address, 0, file.sha256) for file in cinc2012.SOURCE.files)
+    monkeypatch.setattr(cinc2012, "SOURCE", Source(page="", size="", licence="", files=files))
+    download.fetch("cinc2012", raw)
+    assert names(raw / "cinc2012") == sorted(KEPT)
+
+
+@pytest.mark.parametrize("module", [cinc2012, brugada])
+def test_listed_files_of_the_real_sources(module):
+    files = module.SOURCE.files
+    assert len({file.name for file in files}) == len(files) == len({file.sha256 for file in files})
+    for file in files:
+        assert file.address == f"{module.ADDRESS}{file.name}" and file.address.startswith("https://physionet.org/")
+        assert len(file.sha256) == 64 and int(file.sha256, 16) and file.size >= 0
+
+
 # ---------------------------------------------------------------------------------------------------- command line
 
 
@@ -230,9 +296,8 @@ def fetched(monkeypatch, tmp_path):
 
 def test_main_fetches_what_may_be_fetched(fetched, tmp_path):
     assert download.main([]) == 0
-    names = [name for name, module in DATASETS.items() if module.SOURCE.archive]
-    assert fetched == [(name, tmp_path / "raw") for name in names]
-    assert {"pamap2", "ptbdb", "uci_har"} <= set(names) and "mimic3" not in names
+    assert {call[0] for call in fetched} == set(DATASETS) - {"mimic3"}
+    assert {call[1] for call in fetched} == {tmp_path / "raw"} and len(fetched) == len(DATASETS) - 1
 
 
 def test_main_fetches_what_is_named(fetched, tmp_path):
@@ -243,7 +308,7 @@ def test_main_fetches_what_is_named(fetched, tmp_path):
 def test_main_refuses_an_unknown_name_before_anything_is_fetched(fetched, capsys):
     assert download.main(["uci_har", "pamap"]) == 1
     said = capsys.readouterr().err
-    assert fetched == [] and "no data set 'pamap';" in said and "pamap2, ptbdb, mimic3, uci_har" in said
+    assert fetched == [] and "no data set 'pamap';" in said and ", ".join(DATASETS) in said
 
 
 def test_main_says_in_one_line_what_failed(raw, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """Fetching the raw data sets that may be fetched without an account: `python -m rdpd_nb.data [names]`.
 
-What is fetched is checked by the data set's own `check_download`; where a check fails, nothing is kept.
+A zip is unpacked and checked by the data set's own `check_download`; files that a source lists by name are kept as they
+are and compared with the size and the SHA-256 sum stated there. Where a check fails, nothing is kept.
 """
 
 import sys
@@ -8,31 +9,55 @@ import urllib.request
 import zipfile
 import zlib
 from pathlib import Path
+from types import ModuleType
 
 from ..errors import UserError
 from ..files import replace_file, replace_folder
-from . import DATASETS, find, raw_root
+from . import DATASETS, Source, find, raw_root
+from .checks import check_sums
 
 
-def fetch(dataset: str, raw: Path, archive: str = "") -> Path:
-    """Download, check and unpack one data set into raw/<dataset>; a set that is already there is left alone.
+def fetch(dataset: str, raw: Path, address: str = "") -> Path:
+    """Download and check one data set into raw/<dataset>; a set that is already there is left alone.
 
-    `archive` overrides the address (a mirror, a file:// path). Raises UserError when a check fails; then nothing
-    is kept.
+    `address` overrides the published one (a mirror, a file:// path): of the zip, or of the folder that holds the
+    files. Raises UserError when a check fails; then nothing is kept.
     """
     module = find(dataset)
     source, title, folder = module.SOURCE, module.SPEC.title, raw / dataset
     if folder.is_dir() and any(folder.iterdir()):
         print(f"{title}: already in {folder}", flush=True)
         return folder
-    archive = archive or source.archive
-    if not source.archive:
+    if not source.can_be_fetched:
         raise UserError(f"{title} cannot be fetched automatically. {source.how_to_get(folder)}")
-    zip_path = raw / f"{dataset}.zip"
+    if source.files:
+        _fetch_files(source, title, folder, address)
+    else:
+        _fetch_archive(module, folder, address or source.archive)
+    print(f"{title}: all of it is in {folder}", flush=True)
+    return folder
+
+
+def _fetch_files(source: Source, title: str, folder: Path, address: str) -> None:
+    with replace_folder(folder) as new:
+        for file in source.files:
+            there = f"{address.rstrip('/')}/{file.name}" if address else file.address
+            print(f"{title}: downloading {there} ({source.licence}) ...", flush=True)
+            _download(there, new / file.name)
+            size = (new / file.name).stat().st_size
+            if file.size and size != file.size:
+                raise UserError(
+                    f"{there} has {size:,} bytes and not {file.size:,}; nothing was kept, run the download again."
+                )
+        check_sums(new, {file.name: file.sha256 for file in source.files})
+
+
+def _fetch_archive(module: ModuleType, folder: Path, address: str) -> None:
+    source, zip_path = module.SOURCE, folder.with_name(f"{folder.name}.zip")
     if not zip_path.exists():
-        print(f"{title}: downloading {source.size} from {archive} ({source.licence}) ...", flush=True)
+        print(f"{module.SPEC.title}: downloading {source.size} from {address} ({source.licence}) ...", flush=True)
         with replace_file(zip_path) as temporary:
-            _download(archive, temporary)
+            _download(address, temporary)
     try:
         with replace_folder(folder) as new:
             _unpack(zip_path, new)
@@ -46,8 +71,6 @@ def fetch(dataset: str, raw: Path, archive: str = "") -> Path:
                 inner.rmdir()
     finally:
         zip_path.unlink(missing_ok=True)
-    print(f"{title}: unpacked into {folder}", flush=True)
-    return folder
 
 
 def _download(address: str, path: Path) -> None:
@@ -81,7 +104,7 @@ def _unpack(zip_path: Path, folder: Path) -> None:
 
 def main(names: list[str]) -> int:
     """Fetch the named data sets, by default all that may be fetched, into the raw root."""
-    names = names or [name for name, module in DATASETS.items() if module.SOURCE.archive]
+    names = names or [name for name, module in DATASETS.items() if module.SOURCE.can_be_fetched]
     try:
         for name in names:  # a mistyped one is named before anything is fetched
             find(name)
