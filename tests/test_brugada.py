@@ -188,6 +188,7 @@ def test_a_list_without_sums(tmp_path, text):
         ({"files/7/7.hea": contents(12)["files/12/12.hea"]}, "do not match the checksums"),
         ({"files/7/7.hea": contents(7)["files/7/7.hea"].replace(b"7.dat", b"8.dat")}, "not of WFDB's format 16"),
         ({"files/7/7.hea": contents(7)["files/7/7.hea"].rsplit(b"\n", 2)[0]}, "its leads are .* V5 where"),
+        ({"files/7/7.hea": contents(7)["files/7/7.hea"] + b"7.dat 16 1000(0)/mV 16 0 0 0 0 V6\n"}, "V6, V6 where"),
         ({"files/7/7.dat": make_units(7).tobytes()[:-1]}, "28,799 bytes where 28,800 are expected"),
         ({"files/7/7.dat": make_units(7).astype(">i2").tobytes()}, "do not match the checksums"),
         ({"files/7/7.dat": np.roll(make_units(7), 1, 1).tobytes()}, "do not match the checksums"),

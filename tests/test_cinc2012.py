@@ -100,6 +100,16 @@ def test_stays_labels_and_parts(tmp_path, packed):
     assert len(windows.start) == 5 and windows.statistics["classes"] == 2
 
 
+def test_the_order_of_archive_and_outcomes_does_not_matter(tmp_path):
+    expected = read(write(tmp_path / "sorted"))
+    folder = write(tmp_path / "other", outcomes={"a": HEADER + "12,0,0,0,0,1\n11,0,0,0,0,0\n"})
+    texts = {f"{record}.txt": stay(record, SETS["a"][record][1]) for record in (12, 11)}
+    (folder / "set-a.tar.gz").write_bytes(tar(texts))
+    r = read(folder)
+    assert np.array_equal(r.series, expected.series, equal_nan=True)
+    assert r.subject.tolist() == expected.subject.tolist() and r.label.tolist() == expected.label.tolist()
+
+
 def test_files_are_those_that_are_read(tmp_path):
     packed, plain = write(tmp_path / "packed"), write(tmp_path / "plain", packed=False)
     assert [p.name for p in cinc2012.files(packed)][:2] == ["Outcomes-a.txt", "set-a.tar.gz"]
@@ -229,6 +239,17 @@ def test_a_row_of_four_fields_is_noticed_where_ever_it_stands(tmp_path, at):
     lines = stay(11, "00:10,HR,80\n").splitlines()
     lines[1 + at] += ",1"
     assert f"line {2 + at}: " in refusal(write(tmp_path, {"a": {"11.txt": "\n".join(lines) + "\n"}}))
+
+
+def test_every_row_of_every_stay_has_four_fields(tmp_path):
+    changes = {
+        name: {
+            f"{record}.txt": stay(record, rows).replace("\n", ",1\n").replace("Value,1", "Value")
+            for record, (_, rows) in stays.items()
+        }
+        for name, stays in SETS.items()
+    }
+    assert "11.txt, line 2: '00:00,RecordID,11,1' is" in refusal(write(tmp_path, changes))
 
 
 def test_bytes_that_are_no_text(tmp_path):

@@ -61,7 +61,7 @@ STEPS = {  # value of column `brugada`, what it says; all but the first are Brug
 MISSING = -32768  # in format 16
 IS_RECORD = re.compile(r"(?:.*/)?(\d+)\.(hea|dat)").fullmatch
 # File, format 16, gain and baseline (units), resolution, zero, first value, checksum, block size, lead.
-IS_LEAD = re.compile(r"(\d+)\.dat 16 (\d+(?:\.\d+)?)\((-?\d+)\)/mV 16 0 (-?\d+) (-?\d+) 0 (\w+)").fullmatch
+IS_LEAD = re.compile(r"(\d+)\.dat 16 (\d+(?:\.\d+)?)\((-?\d+)\)/mV 16 0 -?\d+ (-?\d+) 0 (\w+)").fullmatch
 
 
 def _records_path(folder: Path) -> Path:
@@ -171,9 +171,9 @@ def record(header: str, samples: bytes, what: str) -> np.ndarray:
     lines = [IS_LEAD(line) for line in rest]
     if None in lines or any(line[1] != name or float(line[2]) == 0 for line in lines):
         raise UserError(f"{what}: a line of its header is not of WFDB's format 16 in mV; download it again.")
-    if len(lines) != len(LEADS) or {line[6] for line in lines} != set(LEADS):
+    if len(lines) != len(LEADS) or {line[5] for line in lines} != set(LEADS):
         raise UserError(
-            f"{what}: its leads are {', '.join(line[6] for line in lines)} where {', '.join(LEADS)} are expected."
+            f"{what}: its leads are {', '.join(line[5] for line in lines)} where {', '.join(LEADS)} are expected."
         )
     if len(samples) != 2 * SAMPLES * len(LEADS):
         raise UserError(
@@ -181,9 +181,9 @@ def record(header: str, samples: bytes, what: str) -> np.ndarray:
             "download it again."
         )
     units = np.frombuffer(samples, "<i2").reshape(SAMPLES, len(LEADS))
-    gain, baseline, start, checksum = (np.array([float(line[i]) for line in lines]) for i in (2, 3, 4, 5))
-    if (units[0] != start).any() or ((units.sum(0, dtype=np.int64) - checksum) % 65536).any():
+    gain, baseline, checksum = (np.array([float(line[i]) for line in lines]) for i in (2, 3, 4))
+    if ((units.sum(0, dtype=np.int64) - checksum) % 65536).any():
         raise UserError(f"{what}: its signals do not match the checksums of its header; download it again.")
     signal = np.where(units == MISSING, np.nan, (units - baseline) / gain).astype(np.float32)
-    order = [line[6] for line in lines]
+    order = [line[5] for line in lines]
     return signal[:, [order.index(lead) for lead in LEADS]]

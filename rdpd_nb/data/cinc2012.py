@@ -215,7 +215,7 @@ def _hourly_means(path: Path, stays: np.ndarray) -> tuple[np.ndarray, Counter]:
 
 
 def _texts(path: Path, stays: np.ndarray) -> dict[int, bytes]:
-    """Content of a set's text files by RecordID, sorted; UserError where they are not those of the outcomes."""
+    """Content of a set's text files by RecordID; UserError where they are not those of the outcomes."""
     named = [(int(IS_STAY(name)[1]), content) for name, content in archives.walk(path, IS_STAY)]
     there = np.array([stay for stay, _ in named], np.int64)
     if len(twice := _repeated(there)):
@@ -226,7 +226,7 @@ def _texts(path: Path, stays: np.ndarray) -> dict[int, bytes]:
                 f"{path}: no {what} of {len(missing):,} stays, the first is {missing[0]}; the set or its outcomes are "
                 "not whole, or of another release: download both again."
             )
-    return dict(sorted(named))
+    return dict(named)
 
 
 def _rows(path: Path, texts: dict[int, bytes]) -> "pd.DataFrame":
@@ -238,7 +238,7 @@ def _rows(path: Path, texts: dict[int, bytes]) -> "pd.DataFrame":
 
     bodies = []
     for stay, text in texts.items():
-        header, _, body = text.replace(b"\r\n", b"\n").partition(b"\n")
+        header, _, body = text.partition(b"\n")
         if header.strip() != HEADER.encode():
             said = header[:60].decode(errors="replace").strip()
             raise UserError(
@@ -255,9 +255,8 @@ def _rows(path: Path, texts: dict[int, bytes]) -> "pd.DataFrame":
             lineterminator="\n",
             na_filter=False,
             quoting=csv.QUOTE_NONE,
-            skip_blank_lines=False,
         )
-        whole = len(rows) == sum(lines) and isinstance(rows.index, pd.RangeIndex) and np.isfinite(rows.value).all()
+        whole = len(rows) == sum(lines) and np.isfinite(rows.value).all()
     except ValueError:  # also of pandas' parser, which counts lines of the joined texts
         whole = False
     if not whole or any(body.count(b",") != 2 * count for body, count in zip(bodies, lines, strict=True)):
