@@ -14,7 +14,7 @@ DEVICE ?=
 RESULTS ?=
 CORES ?=
 
-.PHONY: help setup reproduce site test lab data notebooks bench lint
+.PHONY: help setup reproduce site archive test lab data notebooks bench lint
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,13 +39,16 @@ reproduce: setup  ## run the paper's pipeline; PROFILE, DATASETS, SOURCE, RAW, S
 site: setup  ## the profile's executed notebooks, tables and figures as a web site in build/site; PROFILE, RESULTS
 	@$(BIN)/python docs/website.py --profile "$(PROFILE)" --results "$(RESULTS)"
 
+archive: setup  ## pack the executed notebooks behind figures/PROFILE into archives beside them, to be committed; PROFILE, RESULTS
+	@$(BIN)/python docs/executed.py --profile "$(PROFILE)" --results "$(RESULTS)"
+
 test: setup  ## unit tests, the workflow on a tiny profile, and nbval on all notebooks
 	@$(BIN)/python -m pytest -q
 
 lab: setup  ## open JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-data: setup  ## download PAMAP2, PTBDB and UCI HAR (2.4 GB) into RAW or data/raw; or only DATASETS="uci_har"
+data: setup  ## download all but MIMIC-III (2.7 GB) into RAW or data/raw; or only DATASETS="uci_har"
 	@RDPD_RAW="$(or $(RAW),$(RDPD_RAW))" $(BIN)/python -m rdpd_nb.data $(DATASETS)
 
 notebooks: setup  ## execute the committed notebooks in place, with their defaults

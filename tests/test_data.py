@@ -328,7 +328,7 @@ def test_missing_real_data_says_where_to_get_it_how_large_and_under_which_licenc
     for words in (SPECS[dataset].title, str(folder), source.page, source.size, source.licence):
         assert words in message
     assert source.page.startswith("https://")
-    assert ("make data" in message) == bool(source.archive)
+    assert ("make data" in message) == bool(source.can_be_fetched)
     assert source.note in message
     assert everything_under(home) == []
 
