@@ -2,7 +2,8 @@
 
 Sphinx with MyST-NB renders it (docs/conf.py). This module gathers Sphinx's sources in a temporary folder: the executed
 notebooks, the committed ones, the pages of docs/, and as first page what notebook 10 makes: the tables of `tables`, as
-`render` writes them, and the figures.
+`render` writes them, and the figures. What results/ has not is taken from what is committed: the records under
+figures/<profile>/records, and the notebooks in executed.py's archives.
 """
 
 import argparse
@@ -12,14 +13,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from urllib.parse import urldefrag
 
+import executed
 import yaml
+from executed import TABLES
 
-from rdpd_nb import jobs, manifest, params, render, tables
+from rdpd_nb import jobs, manifest, render, tables
 from rdpd_nb.data import DATASETS, SPECS
 from rdpd_nb.errors import UserError
 from rdpd_nb.files import replace_folder, root
@@ -28,7 +31,6 @@ from rdpd_nb.records import read_record
 from rdpd_nb.reproduce import usable_cores
 from rdpd_nb.run import Run
 
-TABLES = "10_tables_and_figures"  # the first page is its page
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s]+)")  # of Markdown, to a file
 SHOWN_BY = re.compile(r"^#+ +(Scores|The ledger)", re.MULTILINE)  # the section that has a table's numbers
 SAVED = re.compile(r"save_figure\(\s*run,\s*f?\"([^\"]+)\"")  # by a cell
@@ -64,27 +66,48 @@ class Site:
     run: Run
     jobs: dict[str, Job]
     titles: dict[str, str]  # of tables and figures, as declared where they were saved
+    archived: dict[str, str] = field(default_factory=dict)  # by job, the notebooks that results/ has not
     source: Path = Path()  # Sphinx's sources
 
     @classmethod
     def read(cls, profile: str, results: str = "") -> "Site":
         """Raises UserError where nothing has been run."""
-        settings = jobs.read_settings(profile, {"results": results or None})
-        folder = _tables_run(settings).results_root
-        last = folder / "settings.yaml"
-        if last.is_file():  # the run may have been told other data sets, seeds, ... than the profile's
-            told = yaml.safe_load(last.read_text())
-            sweeps = {**(settings["sweeps"] or {}), **(told["sweeps"] or {})} or None  # one may be new since that run
-            settings |= {**told, "sweeps": sweeps, "results": settings["results"]}
-        there = {job.name: job for job in jobs.plan(settings) if (folder / f"{job.name}.ipynb").is_file()}
+        settings = executed.settings_of(profile, results)
+        run, planned = executed.tables_run(settings), jobs.plan(settings)
+        folder = run.results_root
+        own = {job.name for job in planned if (folder / f"{job.name}.ipynb").is_file()}
+        lacking = [job for job in planned if job.name not in own]
+        archived = executed.read(run, [job for job in lacking if job.notebook != TABLES or not own])
+        there = {job.name: job for job in planned if job.name in own | set(archived)}
         if not there:
             raise UserError(f"no executed notebook in {folder}; run `make reproduce PROFILE={profile}` first.")
-        run = _tables_run(settings)
         made = {path.stem: json.loads(path.read_text())["title"] for path in (folder / "made").glob("*.json")}
-        return cls(run, there, manifest.read(run)["titles"] | made)
+        return cls(run, there, manifest.read(run)["titles"] | made, archived)
 
-    def notebook(self, name: str) -> Path:
-        return self.run.results_root / f"{name}.ipynb"
+    def notebook(self, name: str) -> str:
+        """The text of a job's executed notebook."""
+        return self.archived[name] if name in self.archived else self.place(name).read_text()
+
+    def place(self, name: str) -> Path:
+        """Where that stands."""
+        return executed.archive(self.run, name) if name in self.archived else self.run.results_root / f"{name}.ipynb"
+
+    def record_path(self, name: str) -> Path:
+        """A job's record, of an archived notebook the committed copy; it need not be there."""
+        own = self.run.results_root / f"{name}.json"
+        return executed.committed(self.run, name) if name in self.archived and not own.is_file() else own
+
+    def all_tables(self, folder: Path) -> list[tables.Table]:
+        """All tables. Those records that results/ lacks are the committed ones; `folder` is for both side by side."""
+        own, copies = self.run.results_root, self.run.figures_folder / "records"
+        there = {f.relative_to(top): f for top in (copies, own) for f in top.glob("*/*/*.json")}  # ours, where both are
+        if all(file.is_relative_to(own) for file in there.values()):
+            return list(tables.all_of(self.run))
+        run = replace(self.run, parameters=self.run.parameters | {"results": str(folder.resolve())})
+        for name, file in there.items():
+            (run.results_root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, run.results_root / name)
+        return list(tables.all_of(run))
 
     @property
     def pages(self) -> dict[str, str]:
@@ -111,15 +134,15 @@ class Site:
             said.append(f"{SPECS[dataset].title} ({tables.source_note(source)}, {len(own['seeds'])} {folds}, {most})")
         return said
 
-    def copy(self, file: Path, name: str) -> str:
-        """Put a file among the sources; its address there."""
+    def copy(self, file: Path | str, name: str) -> str:
+        """Put a file, or a text, among the sources; its address there."""
         target = self.source / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
+        target.write_bytes(file.read_bytes() if isinstance(file, Path) else file.encode())
         return f"/{name}"
 
-    def download(self, file: Path, name: str) -> str:
-        """The role that links to a file among the site's downloads."""
+    def download(self, file: Path | str, name: str) -> str:
+        """The role that links to a file, or a text, among the site's downloads."""
         return f"{{download}}`{Path(name).name} <{self.copy(file, f'downloads/{name}')}>`"
 
     def relinked(self, text: str, folder: str, job: Job | None = None) -> str:
@@ -150,17 +173,18 @@ class Site:
 
     # ------------------------------------------------------------------------------------------------ notebooks
 
-    def page(self, notebook: Path, target: str, head: str, tail: str = "", job: Job | None = None) -> str:
-        """A notebook as a page, `head` under its title and `tail` at its end; returns the title.
+    def page(self, text: str, place: Path, target: str, head: str, tail: str = "", job: Job | None = None) -> str:
+        """A notebook, whose text stands in `place`, as a page with `head` under its title and `tail` at its end.
 
-        Of an executed one: the parameters once, as they were given; the anchor `score` where the numbers are.
+        Returns the title. Of an executed one: the parameters once, as they were given; the anchor `score` where the
+        numbers are.
         """
         try:
-            nb = json.loads(notebook.read_text())
+            nb = json.loads(text)
             cells = [{**cell, "source": "".join(cell["source"])} for cell in nb["cells"]]
             title, _, rest = cells[0]["source"].partition("\n")
         except (ValueError, LookupError, TypeError) as error:
-            raise UserError(f"{notebook} is not a readable notebook ({error}); delete it and run it again.") from None
+            raise UserError(f"{place} is not a readable notebook ({error}); delete it and run it again.") from None
         if job:
             spec, view = SPECS[job.parameters["dataset"]], job.parameters["view"]
             title += f": {spec.title}" + (f", {spec.view_titles[view]}" if view != "all" else "")
@@ -202,16 +226,16 @@ class Site:
 
     def record(self, name: str, table: tables.Table | None) -> str:
         """What a run's record says of it, and the table row it gives, whose score the notebook should show."""
-        record = read_record(self.notebook(name).with_suffix(".json"))
+        record = read_record(self.record_path(name))
         text = "## The record beside this notebook\n\n"
         if table:
-            row = table.printed.iloc[[table.rows.index(name)]].reset_index(drop=True)
-            if (score := row.at[0, table.ours[0]].strip("*")) != "–" and score not in self.notebook(name).read_text():
-                problem = "does not show its record's score; run it again"
-                print(f"warning: {self.notebook(name)} {problem}", file=sys.stderr)
+            if executed.missing_score(name, self.notebook(name), [table]):
+                print(f"warning: {self.place(name)} does not show its record's score; run it again", file=sys.stderr)
+            at = [i for i, row in enumerate(table.rows) if row == name]
+            rows = table.printed.iloc[at].reset_index(drop=True)
             text += f"Its row of [{_text(_number(table))}](/index.md#{table.name}):\n\n"
-            text += _raw(render.html(replace(table, printed=row, rows=[""], note=""), caption=False))
-        facts = {key.replace("_", " "): record.get(key) for key in FACTS} | record.get("versions", {})
+            text += _raw(render.html(replace(table, printed=rows, rows=[""] * len(at), note=""), caption=False))
+        facts = {key.replace("_", " "): record[key] for key in FACTS if key in record} | record.get("versions", {})
         lines = (f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>" for key, value in facts.items())
         return text + _raw(f'<table class="rdpd-record">{"".join(lines)}</table>')
 
@@ -221,13 +245,14 @@ class Site:
         of_row = {row: table for table in made for row in table.rows if table.name != "table1"}
         entries: dict[str, list[str]] = {}
         for name in self.pages:
-            job, path, tail = self.jobs[name], self.notebook(name), ""
-            links = self.download(path, f"{name}.ipynb")
-            if path.with_suffix(".json").is_file():
-                links += f" and its record {self.download(path.with_suffix('.json'), f'{name}.json')}"
+            job, text, place, tail = self.jobs[name], self.notebook(name), self.place(name), ""
+            links = self.download(text, f"{name}.ipynb")
+            if (record := self.record_path(name)).is_file():
+                links += f" and its record {self.download(record, f'{name}.json')}"
                 tail = self.record(name, of_row.get(name))
-            head = f"{self.warnings()}Executed by `make reproduce`, profile `{self.run.profile}`: {links}.\n"
-            title = self.page(path, f"runs/{name}.ipynb", head, tail, job)  # '# 7. RDPD: PAMAP2, Wrist'
+            head = f"{self.warnings()}Executed by `make reproduce`, profile `{self.run.profile}`: {links}"
+            head += f", as committed in {place.name}.\n" if name in self.archived else ".\n"
+            title = self.page(text, place, f"runs/{name}.ipynb", head, tail, job)  # '# 7. RDPD: PAMAP2, Wrist'
             dataset, view, last = name.split("/")
             words = f"{SPECS[dataset].view_titles[view]}: {re.sub('^[#0-9. ]+|: [^:]*$', '', title)}"
             entries.setdefault(dataset, []).append(f"{words} <{view}/{last}>")
@@ -245,8 +270,8 @@ class Site:
             link = self.download(path, f"notebooks/{path.name}")
             if path.stem != TABLES:
                 names.append(f"notebooks/{path.stem}")
-                head = f"As committed, executed with its defaults, on simulated data: {link}.\n"
-                self.page(path, f"{names[-1]}.ipynb", head)
+                head = f"As committed, executed with its defaults: {link}.\n"
+                self.page(path.read_text(), path, f"{names[-1]}.ipynb", head)
         return names
 
     def add_docs(self) -> list[str]:
@@ -320,16 +345,11 @@ class Site:
             text += f"## Figures\n\n{figures}"
         text += "## Notes\n\n[What the paper leaves open](/docs/protocol.md), and what is done here; "
         text += "[where the data come from](/docs/data.md); [what each table and figure was made from](/provenance.md)"
-        path = self.notebook("tables")
-        text += (
-            f"; these tables as a notebook: {self.download(path, 'tables.ipynb')}.\n\n" if path.is_file() else ".\n\n"
-        )
+        if "tables" in self.jobs:
+            text += f"; these tables as a notebook: {self.download(self.notebook('tables'), 'tables.ipynb')}"
+        text += ".\n\n"
         text += "".join(_toctree(pages, f":hidden:\n:caption: {words}\n") for words, pages in lists.items())
         (self.source / "index.md").write_text(text)
-
-
-def _tables_run(settings: dict) -> Run:
-    return params.check(TABLES, next(job.parameters for job in jobs.plan(settings) if job.notebook == TABLES))
 
 
 def build(profile: str, results: str = "", out: Path | None = None) -> Path:
@@ -337,9 +357,8 @@ def build(profile: str, results: str = "", out: Path | None = None) -> Path:
     site = Site.read(profile, results)
     out = out or root() / "build" / "site" / profile
     out.parent.mkdir(parents=True, exist_ok=True)
-    made = list(tables.all_of(site.run))
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as temporary, replace_folder(out) as target:
-        site = replace(site, source=Path(temporary) / "source")
+        site, made = replace(site, source=Path(temporary) / "source"), site.all_tables(Path(temporary) / "records")
         site.source.mkdir()
         lists = {"Executed by this profile": [*site.add_runs(made), site.add_provenance()]}
         lists |= {"About": site.add_docs(), "The notebooks as committed": site.add_committed()}
