@@ -202,6 +202,8 @@ def read_record(path: Path) -> dict:
 
 def belongs(run: Run, record: dict) -> bool:
     """Whether a record is of the run's source and switches, and has no more seeds and epochs (sweeps: fewer)."""
+    if record["dataset"] not in run.datasets:
+        return False
     has, wanted = record["parameters"], run.of(record["dataset"])
     fewer = set(has["seeds"]) <= set(wanted["seeds"]) and has["epochs"] <= wanted["epochs"]
     return fewer and _made_as(record, {name: wanted[name] for name in ("source", "raw", "scale", "switches")})

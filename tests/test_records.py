@@ -320,6 +320,11 @@ def test_scores_are_read_as_one_row_a_seed_and_metric(run):
     assert records.read_scores(run, "ptbdb").empty and records.datasets_run(run) == ["mimic3"]
 
 
+def test_a_record_of_another_data_set_does_not_belong(run):
+    record, *_ = save(run)
+    assert records.belongs(run, record) and not records.belongs(run, {**record, "dataset": "ptbdb"})
+
+
 def test_a_row_has_its_draws_of_people(run):
     record, *_ = save(run)
     frame = records.read_people(run, "mimic3")
