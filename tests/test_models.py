@@ -129,7 +129,7 @@ def test_mask_shapes_are_those_of_the_convolutions_outputs_as_far_as_they_are_re
         zip(outputs_of_the_convolutions(model, x), mask_shapes(SPECS[dataset], view), strict=True)
     ):
         assert output.shape[:2] == (3 * m, filters)
-        assert output.shape[2] == (59 if dataset == "ptbdb" and i == 0 else samples)
+        assert output.shape[2] == ({"ptbdb": 59, "brugada": 22}.get(dataset, samples) if i == 0 else samples)
 
 
 @every_form

@@ -164,7 +164,15 @@ def test_soft_scale_takes_the_factor_of_eq_12_away():
 def test_noise_on_all_channels_trains_noisy_teachers_where_the_text_takes_the_clean_one(tmp_path, noise_on, data_home):
     """No teacher has been run: the text's protocol says so, the code's trains one for each level."""
     book = nbformat.read(ROOT / "notebooks" / "09_noise_robustness.ipynb", 4)
-    chosen = {"dataset": "ptbdb", "view": "lead_i", "scale": 0.0, "seeds": [0], "epochs": 1, "patience": 0}
+    chosen = {
+        "dataset": "ptbdb",
+        "view": "lead_i",
+        "source": "simulated",
+        "scale": 0.0,
+        "seeds": [0],
+        "epochs": 1,
+        "patience": 0,
+    }
     chosen |= {"amplitudes": [0.0, 1.0], "results": str(tmp_path), "profile": "test", "device": "cpu"}
     chosen |= {"switches": {"noise_on": noise_on}}
     cell = next(c for c in book.cells if "parameters" in c.metadata.get("tags", []))
