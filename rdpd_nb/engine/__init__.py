@@ -32,6 +32,7 @@ from .shards import Shard, deal_out, forward_all
 from .stack import RCNNStack
 
 QUIET_SECONDS = 30  # longest time without a line of progress
+FULL = {"cpu": 0.99, "cuda": 0.75}  # of the members dealt out: if as few train on, deal anew (captured steps cost time)
 
 
 def train(
@@ -64,7 +65,7 @@ def train(
         try:
             while done < epochs and not state["stopped"].all():
                 active = int((state["stopped"] == 0).sum())
-                if not shards or active <= 0.75 * sum(map(len, shards)):  # enough have stopped: close the ranks
+                if not shards or active <= FULL[setup.device.type] * sum(map(len, shards)):  # close the ranks
                     _release(shards)
                     state, shards = deal_out(setup, state, stop)
                 each(lambda shard, epoch=done: shard.epoch(epoch), shards)
