@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from . import tables
+from . import captions, tables
 from .data import SPECS
 from .paper import METHODS, METRICS
 from .records import SWEEP_METRICS, SWEEPS, read_scores, read_sweep, sweep_records
@@ -22,11 +22,9 @@ def compared(run: Run, method: str, against: str = "direct", metric: str = "roc_
     'RDPD is 0.036 below Direct in ROC-AUC over 10 seeds (95 % interval -0.046 to -0.025; over people -0.060 to
     -0.012)'; fewer than six seeds have the range of their differences in place of the interval over them.
     """
-    frame, which = (
-        read_scores(run, run.dataset),
-        [("all" if m == "teacher" else run.view, m) for m in (method, against)],
-    )
-    found = tables.difference(run, run.dataset, *which, metric)
+    frame, drawn = read_scores(run, run.dataset), tables.people_draws(run, run.dataset)
+    which = [("all" if m == "teacher" else run.view, m) for m in (method, against)]
+    found = tables.difference(frame, drawn, *which, metric)
     one, two = METHODS[method].title, METHODS[against].title
     if not found["seeds"]:
         return f"{one} and {two} have no score of a common seed with these settings."
@@ -35,7 +33,7 @@ def compared(run: Run, method: str, against: str = "direct", metric: str = "roc_
     seeds = f"over {count} {kind}" if count > 1 else f"with one {kind[:-1]}"
     text = f"{one} is {_above_or_below(found['difference'])} {two} in {name} {seeds}"
     said = [_spread(found, *tables.pairs(frame, *which, metric))] if count > 1 else []
-    if found["people_low"] is not None and tables.shows_people(SPECS[run.dataset]):
+    if found["people_low"] is not None and captions.shows_people(SPECS[run.dataset]):
         said.append(f"{'' if said else '95 % interval '}over people {_to(found['people_low'], found['people_high'])}")
     return f"{text} ({'; '.join(said)})." if said else f"{text}."
 
@@ -130,7 +128,7 @@ def pairs(run: Run, dataset: str, metric: str = "roc_auc") -> list[str]:
             if rows["p"].notna().any()
             else f"; {rows['seeds'].max()} {kind if rows['seeds'].max() > 1 else kind[:-1]}, too few for a test"
         )
-        if rows["people_low"].notna().any() and tables.shows_people(SPECS[dataset]):
+        if rows["people_low"].notna().any() and captions.shows_people(SPECS[dataset]):
             clear = (rows["people_low"] > 0) | (rows["people_high"] < 0)
             text += f"; over people the 95 % interval leaves 0 out in {_signs(d[clear])}"
         said.append(f"{text}.")

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from . import cost, render
-from .data import DATASETS, SPECS, Spec, Windows
+from . import captions, cost, render
+from .captions import FEW_WINDOWS, MARK, seeds_word, source_note
+from .data import SPECS, Spec, Windows
 from .files import replace_file, root
 from .models import RCNN
 from .paper import ANCHOR, METHODS, METRICS, STUDENT_METHODS, SWITCHES, published, published_score
@@ -25,12 +26,10 @@ from .records import (
     read_scores,
 )
 from .run import Run
-from .statistics import FEW_SEEDS, holm, interval, mean_and_deviation, people_interval, rule, verdicts
+from .statistics import holm, interval, mean_and_deviation, people_interval, rule, verdicts
 from .statistics import paired as compare_pairs
 
-FEW_WINDOWS = 30  # below this a caption warns and there is no verdict
 STILL_RISING = 0.2  # share of the seeds with their best epoch at the end, above which a row is marked
-MARK = "†"
 PUBLISHED_CELLS = sum(
     len(cell)
     for name, table in published().items()
@@ -74,25 +73,6 @@ class Table:
         return render.html(self)
 
 
-def source_note(source: str) -> str:
-    """What a caption says of where the data came from."""
-    words = {"simulated": "simulated data", "embedded": "real data, embedded in the repository"}
-    return words.get(source, "real data")
-
-
-def _sources(numbers: pd.DataFrame) -> str:
-    """Which data a table's numbers are from; of several sources, the data sets of each."""
-    run = numbers[numbers["source"] != "not run"]
-    of = {source: list(dict.fromkeys(rows["dataset"])) for source, rows in run.groupby("source", sort=False)}
-    if len(of) < 2:
-        return "".join(map(source_note, of)) or "nothing run"
-    return "; ".join(f"{source_note(s)}: {', '.join(SPECS[d].title for d in there)}" for s, there in of.items())
-
-
-def _warning(sources: pd.Series) -> str:
-    return " Numbers from simulated data say nothing about the paper's." if "simulated" in set(sources) else ""
-
-
 # ------------------------------------------------------------------------------------------------------- scores
 
 
@@ -114,8 +94,11 @@ def split_ratio(spec: Spec, train: Iterable[int], test: Iterable[int]) -> float 
     return sum(test) / sum(train) if spec.split == "random" else None
 
 
-def _ratio(dataset: str, frame: pd.DataFrame) -> float | None:
-    return None if frame.empty else split_ratio(SPECS[dataset], frame["train_windows"], frame["test_windows"])
+def _ratio(frame: pd.DataFrame) -> float | None:
+    """`split_ratio` of a frame of `read_scores`."""
+    if frame.empty:
+        return None
+    return split_ratio(SPECS[frame["dataset"].iloc[0]], frame["train_windows"], frame["test_windows"])
 
 
 def people_draws(run: Run, dataset: str) -> dict[tuple[str, str, str], list[float]]:
@@ -136,7 +119,7 @@ def summary(run: Run, dataset: str) -> pd.DataFrame:
     published_as = dict(zip(shown_metrics(run, dataset), METRICS, strict=True))
     metrics = [*SCORES, *(name for name in BY_PERSON if name in set(frame["metric"]))]
     anchor = [ANCHOR.name] if ANCHOR.name in set(frame["method"]) else []
-    ratio, rows, cells = _ratio(dataset, frame), [], []
+    ratio, rows, cells = _ratio(frame), [], []
     for view in spec.views:
         for method in (*anchor, *(("teacher",) if view == "all" else STUDENT_METHODS)):
             for metric in metrics:
@@ -156,7 +139,7 @@ def summary(run: Run, dataset: str) -> pd.DataFrame:
                         "at_end": None if ours.empty else ours["at_end"].mean(),
                         **{"published": paper[0], "published_sd": paper[1]},
                         "test_windows": None if ours.empty else ours["test_windows"].min(),
-                        "classes_absent": _absent(ours),
+                        "classes_absent": captions.absent(ours),
                         "source": "not run" if ours.empty else ours["source"].iloc[0],
                         "notebook": "" if ours.empty else _notebook(run, *_record_of(dataset, view, method)),
                     }
@@ -184,11 +167,6 @@ def _with_verdicts(numbers: pd.DataFrame, cells: list[tuple]) -> pd.DataFrame:
     return numbers
 
 
-def _absent(frame: pd.DataFrame) -> str:
-    """Titles of the classes without a window in some test part, '; ' between them."""
-    return "; ".join(sorted({title for text in frame["classes_absent"] for title in text.split("; ") if title}))
-
-
 def _record_of(dataset: str, view: str, method: str) -> tuple[str, str, str]:
     """Data set, view and name of the record that holds a method's scores: of logistic regression, notebook 1's."""
     return (dataset, "all", "preprocessing") if method == ANCHOR.name else (dataset, view, method)
@@ -206,23 +184,19 @@ def _cell(mean: float | None, deviation: float | None) -> str:
     return f"{mean:.3f}" if pd.isna(deviation) else f"{mean:.3f} ± {deviation:.3f}"
 
 
-def _span(low: float | None, high: float | None, sign: str = "") -> str:
+def _span(low: float, high: float, sign: str = "") -> str:
     """'[0.820, 0.850]', a dash without an interval."""
-    return "–" if low is None or np.isnan(low) else f"[{low:{sign}.3f}, {high:{sign}.3f}]"
+    return "–" if np.isnan(low) else f"[{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
 def _bold_best(rows: pd.DataFrame, mean: str, deviation: str) -> list[str]:
-    """Cells of one metric; in each poor view the method with the highest mean, as printed, is bold if another's is
-    lower. Logistic regression is no rival."""
-    cells = []
-    for name, view in rows.groupby("view", sort=False):
-        rival = (view["method"] != ANCHOR.name) & (name != "all")
-        printed = view[mean].round(3).where(rival)
-        best = printed.max() if printed.max() > printed.min() else None
-        for row, own in zip(view.to_dict("records"), printed, strict=True):
-            text = _cell(row[mean], row[deviation])
-            cells.append(f"**{text}**" if best is not None and own == best else text)
-    return cells
+    """Cells of one metric; in each poor view the students with the highest mean, as printed, are bold if another's is
+    lower."""
+    cells = [_cell(*ends) for ends in zip(rows[mean], rows[deviation], strict=True)]
+    printed = rows[mean].map("{:.3f}".format).astype(float).where(rows["method"].isin(STUDENT_METHODS))
+    of_view = printed.groupby(rows["view"])
+    best = (printed == of_view.transform("max")) & (printed > of_view.transform("min"))
+    return [f"**{cell}**" if bold else cell for cell, bold in zip(cells, best, strict=True)]
 
 
 def scores(run: Run, dataset: str) -> Table:
@@ -245,24 +219,22 @@ def scores(run: Run, dataset: str) -> Table:
     by_person = numbers[numbers["metric"] == "person_roc_auc"].astype({"mean": float})
     if by_person["mean"].notna().any():
         printed["ROC-AUC by person"] = _bold_best(by_person, "mean", "sd")
-    for name, low, high in _intervals(spec, each):
-        printed[f"95 % interval of ROC-AUC, {name}"] = [
-            _span(*ends) for ends in zip(each[low], each[high], strict=True)
-        ]
-    counted = {seeds_word(spec).capitalize(): each["seeds"].tolist()}
-    printed = pd.DataFrame({name: list(column) for name, column in printed.items()} | counted)
+    for name, *ends in captions.intervals(spec, each):
+        printed[f"95 % interval of ROC-AUC, {name}"] = [_span(*row) for row in each[ends].to_numpy(float)]
+    printed[seeds_word(spec).capitalize()] = each["seeds"]
+    printed = pd.DataFrame({name: list(column) for name, column in printed.items()})
     numbers["windows"] = pd.array([_windows(run, dataset)] * len(numbers), "Int64")
     title = f"Performance on {spec.title}{'' if spec.table else ' (not in the paper)'}"
-    made_from = names(each[each["source"] != "not run"])
-    caption = f"{title}: {_sources(numbers)}."
-    caption += f" Mean ± standard deviation over {seeds_word(spec)}; best method of each view in bold."
-    caption += "".join((_class_words(spec), _anchor_words(each), _interval_words(spec, each)))
-    caption += _people_words(run, dataset) + _share_words(dataset, numbers) + _warning(numbers["source"])
-    caption += _test_part_words(numbers)
+    caption = f"{title}: {captions.sources(numbers)}."
+    caption += f" Mean ± standard deviation over {seeds_word(spec)}; best student of each view in bold."
+    caption += captions.class_words(spec) + captions.anchor_words(each) + captions.interval_words(spec, each)
+    caption += captions.people_words(run, dataset) + captions.share_words(dataset, numbers) + captions.warning(numbers)
+    caption += captions.test_part_words(numbers)
+    judged = int(numbers["p"].notna().sum())
+    note = (rule(judged, PUBLISHED_CELLS) if judged else "") + captions.mark_words(printed["Method"], spec)
     rows = ["/".join(_record_of(dataset, row.view, row.method)) for row in each.itertuples()]
-    return Table(
-        spec.table_file, title, caption, numbers, printed, rows, made_from, _note(numbers, marks, seeds_word(spec))
-    )
+    made_from = names(each[each["source"] != "not run"])
+    return Table(spec.table_file, title, caption, numbers, printed, rows, made_from, note.strip())
 
 
 def _verdict(row: dict) -> str:
@@ -272,112 +244,26 @@ def _verdict(row: dict) -> str:
     return f"{row['verdict']} {_span(row['less_low'], row['less_high'], '+')}, sees {row['seen']:.3f}"
 
 
-def _note(numbers: pd.DataFrame, marks: np.ndarray, word: str) -> str:
-    """What stands under a table of scores: the rule of its verdicts, and what a marked row means; word: 'seeds'."""
-    judged, said = int(numbers["p"].notna().sum()), []
-    if judged:
-        said.append(rule(judged, PUBLISHED_CELLS))
-    if (marks != "").any():
-        said.append(
-            f"{MARK}: in more than a fifth of the {word} the best epoch lies in the last tenth of the training that "
-            "was allowed; more training may give more."
-        )
-    return " ".join(said)
-
-
-def seeds_word(spec: Spec) -> str:
-    """What a row has several of."""
-    return "folds" if spec.split == "folds" else "seeds"
-
-
-def _intervals(spec: Spec, numbers: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """The intervals of these numbers to be printed: 'over seeds', and the columns of its ends."""
-    kinds = [(f"over {seeds_word(spec)}", "low", "high"), ("over people", "people_low", "people_high")]
-    return [kind for kind in kinds[: 2 if shows_people(spec) else 1] if numbers[kind[1]].notna().any()]
-
-
-def shows_people(spec: Spec) -> bool:
-    """Whether an interval over people is another one than that over seeds: folds are people."""
-    return spec.split != "folds"
-
-
-def _class_words(spec: Spec) -> str:
-    if len(spec.classes) > 2:
-        return ""
-    return f" Two classes: every score is that of '{spec.classes[1]}', the positive one."
-
-
-def _anchor_words(each: pd.DataFrame) -> str:
-    if ANCHOR.name not in set(each["method"]):
-        return ""
-    return f" {ANCHOR.title}, on a few summaries of each window, is what a network should not be worse than."
-
-
-def _interval_words(spec: Spec, numbers: pd.DataFrame) -> str:
-    """How the intervals there are were made; where seeds are few, that they have none."""
-    how = {
-        "over folds": "over folds by bootstrap (a fold is a person)",
-        "over seeds": "over seeds by bootstrap",
-        "over people": f"over people by bootstrap of those tested, for the {seeds_word(spec)} there are",
-    }
-    if spec.split == "random":
-        how["over seeds"] = "over seeds by the corrected resampled t (Nadeau and Bengio), as splits share their data"
-    there = [name for name, *_ in _intervals(spec, numbers)]
-    text = f" 95 % intervals: {'; '.join(how[name] for name in there)}." if there else ""
-    few = numbers["seeds"].max() and f"over {seeds_word(spec)}" not in there
-    return text + (f" Fewer than {FEW_SEEDS} {seeds_word(spec)} have no interval." if few else "")
-
-
-def _people_words(run: Run, dataset: str) -> str:
-    """What follows where the same person is tested with every seed."""
-    spec = run.protocol.adapt(SPECS[dataset])
-    if spec.split != "subjects" or len(spec.test_subjects) > 1:
-        return ""
-    return (
-        f" Every seed is tested on the same person ({spec.test_subjects[0]}): deviations, intervals and tests tell of "
-        "other trainings, and nothing of other people."
-    )
-
-
 def _windows(run: Run, dataset: str) -> int | None:
     """How many windows were read, as the record of notebook 1 says."""
     path = run.record_path("preprocessing", "all", dataset)
     return read_record(path).get("windows") if path.is_file() else None
 
 
-def _share_words(dataset: str, numbers: pd.DataFrame) -> str:
-    """Where real data are but a part of the data set, which its publisher's count of windows shows."""
-    whole, windows = DATASETS[dataset].SOURCE.windows, numbers["windows"].max()
-    if not whole or "real" not in set(numbers["source"]) or pd.isna(windows) or windows >= whole:
-        return ""
-    return f" The data are {windows:,} of the data set's {whole:,} windows."
-
-
-def _test_part_words(numbers: pd.DataFrame) -> str:
-    text, few, absent = "", numbers["test_windows"].min(), _absent(numbers)
-    if few < FEW_WINDOWS:
-        text += f" A test part has {few:.0f} windows: its scores prove that the pipeline runs, and nothing else."
-    if absent:
-        text += f" Left out of the mean where a seed's test part has no window of it: {absent.replace('; ', ', ')}."
-    return text
-
-
 def compare(run: Run, method: str) -> Table:
     """For a method's notebook: scores of the run's view by all methods up to this one that have a record."""
     spec, upto = SPECS[run.dataset], [ANCHOR.name, *list(METHODS)[: list(METHODS).index(method) + 1]]
-    table, source = scores(run, run.dataset), run.of(run.dataset)["source"]
-    each = table.numbers.drop_duplicates(["view", "method"]).reset_index(drop=True)
-    kept = each["method"].isin(upto) & each["view"].isin(["all", run.view]) & (each["source"] != "not run")
-    printed = table.printed[kept.tolist()].drop(columns="Data").reset_index(drop=True)
-    rich = (each["method"] == ANCHOR.name) & (each["view"] == "all")
-    printed["Method"] += np.where(rich[kept], ", all channels", "")
-    plain = [c for c in printed if not c.endswith(", verdict") and not c.startswith("95 %")]
-    printed = printed[plain].map(lambda v: str(v).strip("*"))
+    table = scores(run, run.dataset)
+    each = table.numbers.drop_duplicates(["view", "method"])
+    kept = (each["method"].isin(upto) & each["view"].isin(["all", run.view]) & (each["source"] != "not run")).to_numpy()
+    shown = [c for c in table.printed if c != "Data" and not c.endswith(", verdict") and not c.startswith("95 %")]
+    printed = table.printed.loc[kept, shown].map(lambda v: str(v).strip("*")).reset_index(drop=True)
+    rich = ((each["method"] == ANCHOR.name) & (each["view"] == "all"))[kept]
+    printed["Method"] += np.where(rich, ", all channels", "")
     title = f"{spec.title}, {spec.view_titles[run.view]}"
-    caption = f"{title}, {source_note(source)}: mean ± standard deviation over {seeds_word(spec)}.{_class_words(spec)}"
-    rows = [row for row, there in zip(table.rows, kept, strict=True) if there]
-    marks = np.where(printed["Method"].str.endswith(MARK), MARK, "")
-    note = _note(table.numbers.assign(p=None), marks, seeds_word(spec))
+    caption = f"{title}, {source_note(run.of(run.dataset)['source'])}: mean ± standard deviation over "
+    caption += f"{seeds_word(spec)}.{captions.class_words(spec)}"
+    rows, note = np.array(table.rows)[kept].tolist(), captions.mark_words(printed["Method"], spec).strip()
     return Table("compare", title, caption, table.numbers, printed, rows, names(each[kept]), note, keys=1)
 
 
@@ -396,21 +282,19 @@ def by_seed(one: pd.DataFrame, two: pd.DataFrame) -> tuple[list, list]:
     return both["score_x"].tolist(), both["score_y"].tolist()
 
 
-def difference(run: Run, dataset: str, ours: tuple[str, str], other: tuple[str, str], metric: str) -> dict:
-    """`statistics.paired` of two (view, method) of a data set: one less the other, over seeds and over people."""
-    return _difference(read_scores(run, dataset), people_draws(run, dataset), dataset, ours, other, metric)
+def difference(frame: pd.DataFrame, drawn: dict, ours: tuple[str, str], other: tuple[str, str], metric: str) -> dict:
+    """`statistics.paired` of two (view, method): one less the other, over seeds and over people.
 
-
-def _difference(frame: pd.DataFrame, drawn: dict, dataset: str, ours: tuple, other: tuple, metric: str) -> dict:
+    frame: of `read_scores`, of one data set; drawn: its `people_draws`.
+    """
     draws = tuple(drawn.get((*which, metric)) for which in (ours, other))
-    both = pairs(frame, ours, other, metric)
-    return compare_pairs(*both, _ratio(dataset, frame), None if None in draws else draws)
+    return compare_pairs(*pairs(frame, ours, other, metric), _ratio(frame), None if None in draws else draws)
 
 
 def paired(run: Run, dataset: str) -> Table:
     """RDPD less each other method of the same view over the seeds both have.
 
-    p_holm_metric, which is printed, is corrected for the table's comparisons by one metric, p_holm for all of them.
+    Of its p only p_holm_metric is printed, corrected for the comparisons by one metric; p_holm is for all of the table.
     On PAMAP2 these are 36: even if RDPD won in all of 10 seeds, p_holm would be 36 / 512 = 0.07.
     """
     spec, frame, rows = SPECS[dataset], read_scores(run, dataset), []
@@ -418,7 +302,7 @@ def paired(run: Run, dataset: str) -> Table:
     for view in spec.poor_views:
         for against in STUDENT_METHODS[:-1]:
             for metric in shown_metrics(run, dataset):
-                found = _difference(frame, drawn, dataset, (view, "rdpd"), (view, against), metric)
+                found = difference(frame, drawn, (view, "rdpd"), (view, against), metric)
                 keys = {"dataset": dataset, "view": view, "method": "rdpd", "against": against, "metric": metric}
                 rows.append(keys | found | {"source": frame["source"].iloc[0] if found["seeds"] else "not run"})
     numbers = pd.DataFrame(rows)
@@ -427,8 +311,8 @@ def paired(run: Run, dataset: str) -> Table:
     numeric = ["difference", "low", "high", "people_low", "people_high", "p", "p_holm_metric", "p_holm"]
     numbers[numeric] = numbers[numeric].astype(float)
     title = f"RDPD against the other methods, {spec.title}"
-    caption = f"{title}: {_sources(numbers)}.{_paired_words(spec, numbers)}{_people_words(run, dataset)}"
-    caption += _class_words(spec) + _warning(numbers["source"])
+    caption = f"{title}: {captions.sources(numbers)}.{captions.paired_words(spec, numbers)}"
+    caption += captions.people_words(run, dataset) + captions.class_words(spec) + captions.warning(numbers)
     printed = _paired_text(run, dataset, numbers)
     made_from = names(frame[(frame["view"] != "all") & (frame["method"] != ANCHOR.name)])
     return Table(f"{spec.table_file}_paired", title, caption, numbers, printed, [""] * len(printed), made_from)
@@ -439,46 +323,27 @@ def _holm(p: pd.Series) -> np.ndarray:
 
 
 def _paired_text(run: Run, dataset: str, numbers: pd.DataFrame) -> pd.DataFrame:
-    """A row a (view, rival): difference, its intervals, p and corrected p of each metric."""
+    """A row a (view, rival): of each metric the difference, its intervals and, where any is tested, its corrected p."""
     spec, metrics, printed = SPECS[dataset], shown_metrics(run, dataset), []
-    people = any(name == "over people" for name, *_ in _intervals(spec, numbers))
+    people = "over people" in [name for name, *_ in captions.intervals(spec, numbers)]
+    tested = numbers["p"].notna().any()
     for (view, method), rows in numbers.groupby(["view", "against"], sort=False):
         text = {"Data": spec.view_titles[view], "RDPD against": METHODS[method].title}
-        for row in rows.to_dict("records"):
-            title = metrics[row["metric"]]
-            seeds = "" if np.isnan(row["low"]) else f" {_span(row['low'], row['high'], '+')}"
-            text[f"{title}, difference"] = "–" if np.isnan(row["difference"]) else f"{row['difference']:+.3f}{seeds}"
+        for row in rows.itertuples():
+            title = metrics[row.metric]
+            seeds = "" if np.isnan(row.low) else f" {_span(row.low, row.high, '+')}"
+            text[f"{title}, difference"] = "–" if np.isnan(row.difference) else f"{row.difference:+.3f}{seeds}"
             if people:
-                text[f"{title}, over people"] = _span(row["people_low"], row["people_high"], "+")
-            text[f"{title}, p"] = _p(row["p"])
-            corrected = _p(row["p_holm_metric"])
-            text[f"{title}, Holm p"] = f"**{corrected}**" if row["p_holm_metric"] < 0.05 else corrected
+                text[f"{title}, over people"] = _span(row.people_low, row.people_high, "+")
+            if tested:
+                p = _p(row.p_holm_metric)
+                text[f"{title}, Holm p"] = f"**{p}**" if row.p_holm_metric < 0.05 else p
         printed.append(text | {seeds_word(spec).capitalize(): rows["seeds"].max()})
     return pd.DataFrame(printed)
 
 
 def _p(p: float) -> str:
     return "–" if np.isnan(p) else f"{p:.3f}" if p >= 0.0005 else "<0.001"
-
-
-def _paired_words(spec: Spec, numbers: pd.DataFrame) -> str:
-    """What the columns of a paired table are, and the least its corrected p can be."""
-    word = seeds_word(spec)
-    brackets = f", in brackets its interval over {word}" if numbers["low"].notna().any() else ""
-    text = f" Mean difference over common {word}{brackets}.{_interval_words(spec, numbers)}"
-    compared = numbers[numbers["p"].notna()]
-    if compared.empty:
-        return f"{text[:-1]} and no p." if numbers["seeds"].max() else text
-    test = "the corrected resampled t test" if spec.split == "random" else "Wilcoxon's signed-rank test"
-    text += (
-        f" p: of {test}, about {word} alone, and after Holm's correction for the table's comparisons by the same "
-        "metric, in bold below 0.05."
-    )
-    if spec.split != "random":
-        each, seeds = compared["metric"].value_counts().max(), compared["seeds"].max()
-        least = min(1.0, each * 2.0 ** (1 - seeds))
-        text += f" With {each} comparisons of {seeds} {word} the smallest possible one is {least:.2g}."
-    return text
 
 
 # -------------------------------------------------------------------------------------------------------- sweeps
@@ -596,7 +461,7 @@ def table1(run: Run, datasets: list[str]) -> Table:
         }
     )
     title = "Statistics of the data sets"
-    caption = f"{title}: {_sources(numbers)}.{_warning(numbers['source'])}"
+    caption = f"{title}: {captions.sources(numbers)}.{captions.warning(numbers)}"
     of_row = [f"{dataset}/all/preprocessing" for dataset in numbers["dataset"]]
     return Table("table1", title, caption, numbers, printed, of_row, made_from)
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rdpd_nb.statistics import (
-    bootstrap_interval,
     corrected_interval,
     corrected_p,
     holm,
@@ -48,33 +47,6 @@ def test_equal_scores_have_no_deviation_at_all_not_even_of_rounding():
     assert mean_and_deviation([0.1] * 10) == (0.1, 0.0)
 
 
-# ------------------------------------------------------------------------------------------- bootstrap_interval
-
-some_scores = st.lists(st.floats(0, 1), min_size=2, max_size=10)
-
-
-def test_the_bootstrap_interval_is_scipys_percentile_interval():
-    values = np.random.default_rng(1).normal(0.8, 0.05, 10)
-    of_scipy = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=20000, rng=np.random.default_rng(7))
-    assert bootstrap_interval(list(values)) == pytest.approx(tuple(of_scipy.confidence_interval), abs=0.002)
-
-
-def test_the_bootstrap_interval_of_one_value_is_none_of_two_both_and_of_equal_ones_a_point():
-    assert bootstrap_interval([]) is bootstrap_interval([0.7]) is bootstrap_interval([None, 0.7]) is None
-    assert bootstrap_interval([0.9, None, 0.5]) == (0.5, 0.9)
-    assert bootstrap_interval([0.1] * 10) == (0.1, 0.1)
-
-
-@settings(deadline=None, max_examples=40)
-@given(some_scores, st.randoms())
-def test_the_bootstrap_interval_holds_the_mean_and_is_the_same_in_any_order_and_on_any_call(values, random):
-    low, high = bootstrap_interval(values)
-    assert min(values) - 1e-12 <= low <= np.mean(values) + 1e-12 and np.mean(values) - 1e-12 <= high
-    assert high <= max(values) + 1e-12
-    shuffled = random.sample(values, len(values))
-    assert bootstrap_interval(shuffled) == (low, high)
-
-
 # ------------------------------------------------------------------------------------- splits that are drawn by seed
 
 
@@ -88,6 +60,7 @@ def test_the_corrected_interval_and_p_by_hand():
     assert corrected_p(values, 0.25) == pytest.approx(2 * stats.t.sf(0.02 / error, 3))
 
 
+@settings(deadline=None)  # other programs may hold the cores
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=12), st.floats(0, 1))
 def test_without_a_test_part_the_correction_is_students_t_and_it_widens_by_a_known_factor(values, ratio):
     if np.std(values) < 1e-6:
@@ -117,10 +90,19 @@ def test_the_correction_of_equal_values_is_a_point_and_of_one_value_none():
     assert corrected_interval([0.1], 0.3) is corrected_p([0.1, None], 0.3) is corrected_p([], 0.3) is None
 
 
-def test_an_interval_is_the_bootstraps_of_fixed_test_parts_and_none_of_five_seeds():
+def test_an_interval_is_students_of_fixed_test_parts_and_none_of_five_seeds():
     six = [0.1, 0.2, 0.4, 0.5, 0.7, 0.9]
-    assert interval(six) == bootstrap_interval(six) and interval(six, 0.25) == corrected_interval(six, 0.25)
+    assert interval(six) == pytest.approx(tuple(stats.ttest_1samp(six, 0).confidence_interval()))
+    assert interval([*six, None]) == interval(six) and interval(six, 0.25) == corrected_interval(six, 0.25)
     assert interval(six[:5]) is interval([*six[:5], None], 0.25) is None
+
+
+@pytest.mark.parametrize("seeds", [6, 8, 10])
+def test_an_interval_of_few_seeds_misses_the_truth_as_seldom_as_it_says(seeds):
+    """A bootstrap of percentiles, which stood here, misses it in 8 to 13 of 100."""
+    draws = np.random.default_rng(0).normal(size=(2000, seeds))
+    missed = sum(not low <= 0 <= high for low, high in map(interval, draws))
+    assert missed / 2000 == pytest.approx(0.05, abs=0.015)
 
 
 # ------------------------------------------------------------------------------------------------------- people
@@ -153,7 +135,7 @@ def test_paired_takes_the_seeds_that_both_methods_have_a_score_of():
     differences = [0.1, 0.2, 0.2, 0.0, 0.1, -0.1]
     got = paired(ours, other)
     assert got["seeds"] == 6 and got["difference"] == pytest.approx(np.mean(differences))
-    assert (got["low"], got["high"]) == pytest.approx(bootstrap_interval(differences), abs=1e-9)
+    assert (got["low"], got["high"]) == pytest.approx(interval(differences))
     assert got["p"] == signed_rank_p(differences) and got["people_low"] is None
 
 
@@ -205,6 +187,7 @@ def test_holm_by_hand():
     assert holm([]) == [] and holm([None]) == [None]
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.floats(0, 1), max_size=12))
 def test_holm_is_between_no_correction_and_bonferronis_and_keeps_the_order(p):
     got = holm(p)
@@ -240,6 +223,7 @@ def test_the_verdict_of_one_cell_flips_where_welchs_interval_leaves_0():
     assert judge(ours_with(0.8 - half - 1e-6, 0.02), 0.8, 0.02) == "lower"
 
 
+@settings(deadline=None)
 @given(
     *(st.floats(0, 1), st.floats(0.001, 0.3), st.integers(2, 12)),
     *(st.floats(0, 1), st.floats(0.001, 0.3), st.integers(2, 12)),

@@ -1,6 +1,7 @@
 """Tables and sentences from records alone."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ from rdpd_nb import figures, paper, params, records, render, sentences, tables
 from rdpd_nb.data import SPECS
 from rdpd_nb.data.windows import Ledger
 from rdpd_nb.errors import UserError
-from rdpd_nb.statistics import bootstrap_interval, corrected_interval, corrected_p, people_interval, rule, verdicts
+from rdpd_nb.statistics import corrected_interval, corrected_p, interval, people_interval, rule, verdicts
 from rdpd_nb.training import Fitted
 
 
@@ -186,13 +187,13 @@ def test_a_caption_warns_of_a_test_part_too_small_to_mean_anything(run):
 # ------------------------------------------------------------------------------ intervals, marks and the anchor
 
 
-def test_the_interval_over_seeds_is_the_bootstraps_where_the_test_part_is_fixed(real):
+def test_the_interval_over_seeds_is_students_where_the_test_part_is_fixed(real):
     row = wrist(tables.scores(real, "pamap2").numbers, method="kd", metric="roc_auc")
     values = json.loads(real.record_path("kd", "wrist", "pamap2").read_text())["seeds"]
-    assert (row["low"], row["high"]) == pytest.approx(bootstrap_interval([e["roc_auc"] for e in values]))
+    assert (row["low"], row["high"]) == pytest.approx(interval([e["roc_auc"] for e in values]))
     table = tables.scores(real, "pamap2")
     assert table.printed["95 % interval of ROC-AUC, over seeds"][2] == f"[{row['low']:.3f}, {row['high']:.3f}]"
-    assert "over seeds by bootstrap" in table.caption
+    assert "over seeds by Student's t." in table.caption
     assert "same person (101)" in table.caption and "nothing of other people" in table.caption
     assert not [c for c in table.printed if "over people" in c], "one person has no draws"
     assert not [c for c in table.ours if c.startswith("95 %")]
@@ -208,7 +209,10 @@ def test_splits_drawn_by_seed_have_the_corrected_interval_with_the_windows_of_th
     (row,) = (r for r in table.numbers.to_dict("records") if (r["method"], r["metric"]) == ("rdpd", "pr_auc"))
     assert (row["low"], row["high"]) == pytest.approx(corrected_interval(values, 60 / 300))
     assert (row["people_low"], row["people_high"]) == pytest.approx(people_interval(draws["pr_auc"]))
-    assert "Nadeau and Bengio" in table.caption and "over people by bootstrap" in table.caption
+    assert (
+        "Nadeau and Bengio" in table.caption
+        and "over people by drawing the tested people anew (bootstrap)" in table.caption
+    )
     paired = tables.paired(run, "ptbdb")
     (row,) = (r for r in paired.numbers.to_dict("records") if (r["against"], r["metric"]) == ("direct", "roc_auc"))
     differences = [0.01 * i for i in range(8)]
@@ -254,7 +258,7 @@ def test_folds_are_people_and_have_one_interval_by_their_name(tmp_path):
         write_scores(run, method, "watch", tuple(mean + 0.01 * np.cos(np.arange(8))), people=draws_about(mean))
     table, paired = tables.scores(run, "dsads"), tables.paired(run, "dsads")
     for made in (table, paired):
-        assert "over folds by bootstrap (a fold is a person)" in made.caption and "Folds" in made.printed
+        assert "over folds by Student's t (each fold tests another person)" in made.caption and "Folds" in made.printed
         assert not [c for c in made.printed if "people" in c] and "Seeds" not in made.printed
         assert made.numbers["people_low"].notna().any(), "in the numbers they are"
         assert "over seeds" not in made.caption
@@ -269,9 +273,31 @@ def test_folds_are_people_and_have_one_interval_by_their_name(tmp_path):
 def test_few_seeds_have_no_interval_and_a_caption_says_so(run):
     table, paired = tables.scores(run, "pamap2"), tables.paired(run, "pamap2")
     assert not [c for c in table.printed if c.startswith("95 %")]
-    assert "Fewer than 6 seeds have no interval." in table.caption
-    assert "Fewer than 6 seeds have no interval and no p." in paired.caption
+    assert "Under 6 seeds there is no interval over seeds." in table.caption
+    assert "Under 6 seeds there is no interval or test over seeds." in paired.caption
     assert paired.printed["ROC-AUC, difference"][0] == "+0.040" and paired.numbers["p"].isna().all()
+    assert not [c for c in paired.printed if "p" in c.split()] and "Holm" not in paired.caption, "all would be dashes"
+
+
+def test_a_caption_of_few_seeds_denies_no_interval_that_is_printed(tmp_path):
+    run = make_run(tmp_path, "real", 2, "hapt")
+    for method, mean in {"direct": 0.80, "rdpd": 0.85}.items():
+        write_scores(run, method, "gyro", (mean, mean), people=draws_about(mean))
+    for made in (tables.scores(run, "hapt"), tables.paired(run, "hapt")):
+        assert [c for c in made.printed if c.endswith("over people")]
+        assert "95 % interval over people by drawing the tested people anew (bootstrap)" in made.caption
+        assert re.search("there is no interval( or test)? over seeds", made.caption)
+        assert "no interval." not in made.caption
+
+
+def test_a_caption_says_where_a_test_of_few_folds_cannot_find_anything(tmp_path):
+    run, rng = make_run(tmp_path, "real", 8, "dsads"), np.random.default_rng(0)
+    for view in SPECS["dsads"].poor_views:
+        for method in paper.STUDENT_METHODS:
+            write_scores(run, method, view, tuple(0.8 + 0.01 * rng.random(8) + 0.1 * (method == "rdpd")))
+    table = tables.paired(run, "dsads")
+    assert "the smallest possible one is 0.12, so that none can be bold." in table.caption
+    assert set(table.printed["ROC-AUC, Holm p"]) == {"0.125"}
 
 
 def test_bold_marks_what_is_equal_as_printed(run):
@@ -280,7 +306,13 @@ def test_bold_marks_what_is_equal_as_printed(run):
     write_scores(run, "direct", "wrist", (0.8590, 0.8594))
     cells = tables.scores(run, "pamap2").printed["ROC-AUC"][1:6].tolist()
     assert [cell.startswith("**0.860") for cell in cells] == [False, True, False, False, True]
-    write_scores(run, "direct", "wrist", (0.8603, 0.8600))
+    write_scores(run, "direct", "wrist", (0.0005, 0.0005))  # printed as 0.001: in binary a little above the half
+    write_scores(run, "kd", "wrist", (0.0010, 0.0010))
+    write_scores(run, "rdpd", "wrist", (0.0, 0.0))
+    cells = tables.scores(run, "pamap2").printed["ROC-AUC"][1:6].tolist()
+    assert [cell.startswith("**0.001") for cell in cells] == [True, True, False, False, False]
+    for method in ("direct", "kd", "rdpd"):
+        write_scores(run, method, "wrist", (0.8603, 0.8600))
     cells = tables.scores(run, "pamap2").printed["ROC-AUC"][1:6].tolist()
     assert not [cell for cell in cells if "**" in cell], "none is best where all that ran are equal"
 
@@ -374,7 +406,7 @@ def test_the_paired_table_compares_rdpd_with_each_other_method_over_common_seeds
     assert row["p_holm"] == pytest.approx(6 * 2 / 2**10), "six in the table"
     assert pd.isna(wrist(numbers, against="rdpd_r1", metric="roc_auc")["p"])
     assert printed.loc[0, "ROC-AUC, difference"] == "+0.010 [+0.010, +0.010]"
-    assert printed.loc[0, "ROC-AUC, p"] == "0.002" and printed.loc[0, "ROC-AUC, Holm p"] == "**0.004**"
+    assert printed.loc[0, "ROC-AUC, Holm p"] == "**0.004**" and "ROC-AUC, p" not in printed, "one p is printed"
     assert printed.loc[2, "ROC-AUC, difference"] == "–" and len(printed) == 12
     assert "real data" in table.caption
     assert "2 comparisons of 10 seeds the smallest possible one is 0.0039" in table.caption
@@ -383,7 +415,7 @@ def test_the_paired_table_compares_rdpd_with_each_other_method_over_common_seeds
 
 def test_the_paired_table_of_nothing_is_dashes(tmp_path):
     table = tables.paired(make_run(tmp_path), "pamap2")
-    assert set(table.printed["ROC-AUC, p"]) == {"–"} and "nothing run" in table.caption
+    assert set(table.printed["ROC-AUC, difference"]) == {"–"} and "nothing run" in table.caption
 
 
 # ------------------------------------------------------------------------------------- for a method's notebook
@@ -420,7 +452,7 @@ def test_a_spread_of_splits_drawn_by_seed_is_corrected():
     ours, other = [0.8 + d for d in differences], [0.8] * 6
     low, high = corrected_interval(differences, 0.25)
     assert sentences.spread(ours, other, 0.25) == f"95 % interval {low:+.3f} to {high:+.3f}"
-    low, high = bootstrap_interval(differences)
+    low, high = interval(differences)
     assert sentences.spread(ours, other) == f"95 % interval {low:+.3f} to {high:+.3f}"
     assert sentences.spread(ours[:2], other[:2]) == "by seed from +0.010 to +0.020"
 
@@ -592,7 +624,7 @@ def test_a_mean_that_is_above_by_chance_is_no_claim_that_holds(tmp_path):
     assert (claim["levels_above"], claim["levels_clear"], claim["holds"]) == (2, 1, False)
     frame = records.read_sweep(run, "figure3", "pamap2").query("metric == 'roc_auc' and level == 0")
     by_seed = frame.pivot(index="seed", columns="method", values="score")
-    expected = bootstrap_interval((by_seed["rdpd"] - by_seed["direct"]).tolist())
+    expected = interval((by_seed["rdpd"] - by_seed["direct"]).tolist())
     assert (claim["low"], claim["high"]) == pytest.approx(expected) and claim["low"] < 0 < claim["smallest_difference"]
 
 
@@ -641,7 +673,7 @@ def test_falls_are_tested_seed_by_seed(tmp_path):
     assert row["difference"] == pytest.approx(-0.15) and row["falls"] and (row["first"], row["last"]) == (0.0, 1.0)
     row, changes = falls.loc[("ankle", "roc_auc", "direct")], [0.15] * 8 + [-0.35] * 2
     assert row["difference"] == pytest.approx(np.mean(changes)) and not row["falls"]
-    assert (row["low"], row["high"]) == pytest.approx(bootstrap_interval(changes))
+    assert (row["low"], row["high"]) == pytest.approx(interval(changes))
     few = make_run(tmp_path / "few")
     write_noise_sweep(few, "wrist", ABOVE)
     assert not tables.sweep_falls(records.read_sweep(few, "figure3", "pamap2"))["falls"].any(), "of two seeds none can"
