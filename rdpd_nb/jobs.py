@@ -41,8 +41,7 @@ def read_settings(profile: str, overrides: dict[str, Any] | None = None) -> dict
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     settings = {"results": "results", **params.read_profile(profile)}
     named, common = settings["datasets"], {name: settings.pop(name) for name in OWN}
-    if not isinstance(named, dict):
-        raise UserError(f"profile '{profile}': datasets is {named!r}; it should be {params.KINDS['datasets'][1]}.")
+    params.check_given(given)
     datasets: dict[str, dict] = {}
     for dataset in given.pop("datasets", named):
         data.find(dataset)
@@ -127,7 +126,8 @@ def _origin(dataset: str, source: str, raw: str) -> tuple[str, list[str]]:
 
     if dataset not in simulate.WRITERS:
         title = SPECS[dataset].title
-        raise UserError(f"{title} has no simulator; give another SOURCE, or leave '{dataset}' out of DATASETS.")
+        source = data.nearest_source(dataset, "real")
+        raise UserError(f"{title} has no simulator; give SOURCE={source}, or leave '{dataset}' out of DATASETS.")
     return f"simulated, version {simulate.VERSION}", [simulate.WRITERS[dataset].__module__]
 
 
@@ -141,8 +141,8 @@ def marks(job: Job) -> dict[str, str]:
         return {"notebook": stamps.notebook(notebook), "package": stamps.code(*stamps.imported(notebook))}
     raw_files, writers = _origin(p["dataset"], p["source"], p["raw"])
     modules = [data.DATASETS[p["dataset"]].__name__, "rdpd_nb.data.cache", *writers]
-    if job.notebook != "01_preprocessing":
-        modules += ["rdpd_nb.training", "rdpd_nb.evaluation"]
+    reads = job.notebook == "01_preprocessing"  # and fits logistic regression
+    modules += ["rdpd_nb.anchor"] if reads else ["rdpd_nb.training", "rdpd_nb.evaluation"]
     return {"notebook": stamps.notebook(notebook), "package": stamps.code(*modules), "raw files": raw_files}
 
 

@@ -80,9 +80,10 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
     "11_paper_and_released_code": _ONE_VIEW,
 }
 # What a profile holds; sweeps may be empty. `datasets` gives each data set those of OWN that differ from the common
-# ones, `sweeps.own` those that its sweeps have otherwise than its tables.
+# ones, `sweeps.own` those of OWN_OF_SWEEPS that its sweeps have otherwise than its tables.
 PROFILE = ("datasets", *OWN, "device", "switches", "sweeps")
 SWEEPS = ("views", "presets", "own", "fractions", "fraction_of", "amplitudes", "noise_kind")
+OWN_OF_SWEEPS = ("seeds", "epochs", "patience", "updates")  # of other data they would stand beside no table
 
 
 def check(notebook: str, given: dict[str, Any]) -> Run:
@@ -143,13 +144,17 @@ def _faults(run: Run) -> Iterator[str]:
                 f"results of MIMIC-III, which must not be passed on, would go to {folder}, where git could take them; "
                 f"leave `results` as it is, or name a folder under {project / 'results'} or outside the project."
             )
-    if profile == "demo" and "real" in sources.values():
+    of = {source: ", ".join(d for d in sources if sources[d] == source) for source in sources.values()}
+    if profile == "demo" and "real" in of:
         yield (
-            "profile 'demo' is for data that come with the repository, and its figures are committed; name another "
-            "profile (e.g. profile='paper') for data of your own folder."
+            f"profile 'demo' is for data that come with the repository, and its figures are committed; {of['real']} "
+            "would be read from a folder of your own: name another profile (e.g. profile='paper')."
         )
-    if profile == "real" and "simulated" in sources.values():
-        yield "profile 'real' is for real data (its figures are committed); name another one."
+    if profile == "real" and "simulated" in of:
+        yield (
+            f"profile 'real' is for real data, and its figures are committed; {of['simulated']} would be simulated: "
+            "name another profile (e.g. profile='demo')."
+        )
     if "view" in given:
         rich = run.notebook in ("01_preprocessing", METHODS["teacher"].notebook)
         views = ("all",) if rich else SPECS[run.dataset].poor_views
@@ -190,9 +195,31 @@ def read_profile(name: str) -> dict[str, Any]:
         raise UserError(f"{path}: holds no settings; it should hold {', '.join(PROFILE)}.")
     sweeps = profile.get("sweeps") or dict.fromkeys(SWEEPS)
     for what, there, wanted in (("", profile, PROFILE), ("sweeps.", sweeps, SWEEPS)):
-        if wrong := ", ".join(what + setting for setting in sorted(set(there) ^ set(wanted))):
+        if wrong := ", ".join(what + setting for setting in sorted(map(str, set(there) ^ set(wanted)))):
             raise UserError(f"{path}: {wrong} unknown or missing; settings are {', '.join(wanted)}.")
+    if not isinstance(profile["datasets"], dict):
+        raise UserError(f"{path}: datasets is {profile['datasets']!r}; it should be {KINDS['datasets'][1]}.")
+    check_own(str(path), {name: profile[name] for name in OWN})
+    for dataset, own in profile["datasets"].items():
+        check_own(f"{path}: datasets.{dataset}", {} if own is None else own)
     return profile
+
+
+def check_own(what: str, own: Any, names: tuple[str, ...] = OWN) -> None:
+    """Check settings of a data set that may be some of `names`; `what` says where they stand. Raises UserError."""
+    if not isinstance(own, dict):
+        raise UserError(f"{what} is {own!r}; it should hold some of {', '.join(names)}.")
+    if wrong := ", ".join(sorted(map(str, set(own) - set(names)))):
+        raise UserError(f"{what}: {wrong} unknown; use some of {', '.join(names)}.")
+    for name, value in own.items():
+        _require(f"{what}: {name}", name, value)
+
+
+def check_given(given: dict[str, Any]) -> None:
+    """Check what of OWN the command line sets in place of a profile's, named as there. Raises UserError."""
+    for name in OWN:
+        if name in given:
+            _require(name.upper(), name, given[name])
 
 
 def check_settings(settings: dict[str, Any]) -> None:
@@ -206,5 +233,4 @@ def check_settings(settings: dict[str, Any]) -> None:
                 known = ", ".join(SPECS)
                 raise UserError(f"sweeps.{name} is {given!r}; it should list {what} by data set, of {known}.")
         for dataset, own in sweeps["own"].items():
-            if wrong := ", ".join(sorted(set(own) - set(OWN))):
-                raise UserError(f"sweeps.own: {wrong} of '{dataset}' is unknown; use some of {', '.join(OWN)}.")
+            check_own(f"sweeps.own.{dataset}", own, OWN_OF_SWEEPS)

@@ -51,8 +51,10 @@ def run(settings: dict[str, Any], cores: int, extra: list[str]) -> int:
     tables = params.check(jobs[-1].notebook, jobs[-1].parameters)
     folder = tables.results_root
     folder.mkdir(parents=True, exist_ok=True)
-    sources = ", ".join(f"{dataset} ({own['source']})" for dataset, own in settings["datasets"].items())
-    print(f"profile {settings['profile']}: {sources}; {len(jobs)} notebooks, {cores} cores", flush=True)
+    print(f"profile {settings['profile']}: {len(jobs)} notebooks, {cores} cores", flush=True)
+    for dataset, own in settings["datasets"].items():
+        seeds = f"{len(own['seeds'])} seed{'s' * (len(own['seeds']) > 1)}"
+        print(f"  {dataset}: {own['source']} data, {seeds}, {own['epochs']} epochs at most", flush=True)
     config, dry, began = folder / "settings.yaml", bool({"-n", "--dry-run"} & set(extra)), time.time()
     written = [config, *(folder / f"{job.name}.parameters.yaml" for job in jobs)]
     with _locked(folder) as lock, _put_back(written if dry else []):
@@ -190,10 +192,11 @@ def usable_cores() -> int:
 
 
 def _read(name: str, text: str) -> Any:
-    try:
-        return OPTIONS[name](text)
-    except ValueError:
-        raise UserError(f"{name.upper()} is '{text}'; it should be a number.") from None
+    words = {"seeds": "how many seeds, a whole number from 1", "scale": "a number"}.get(name, "a whole number")
+    with suppress(ValueError):
+        if (value := OPTIONS[name](text)) != []:
+            return value
+    raise UserError(f"{name.upper()} is '{text}'; it should be {words}.")
 
 
 if __name__ == "__main__":

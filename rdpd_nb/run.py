@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import data
+from .errors import UserError
 from .files import root
 from .paper import Protocol
 
@@ -96,7 +97,14 @@ class Run:
         return windows.under(protocol or self.protocol)
 
     def splits(self, windows: data.Windows) -> dict[int, data.Split]:
-        """The split of each of the run's seeds."""
+        """The split of each of the run's seeds. Raises UserError for a fold beyond the last person."""
+        people = len(set(windows.subject.tolist()))
+        beyond = [seed for seed in self.parameters["seeds"] if seed >= people]
+        if windows.spec.split == "folds" and beyond:  # it would be an earlier one again, counted twice
+            raise UserError(
+                f"{windows.spec.title}: a seed is a fold here, one of {people} people left out, and {beyond} are none; "
+                f"use seeds below {people}, e.g. in the profile's `datasets` as its own."
+            )
         return {seed: data.split(windows, seed) for seed in self.parameters["seeds"]}
 
     def note(self, with_view: bool = True) -> str:

@@ -4,8 +4,10 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -117,7 +119,7 @@ def test_good_values(name, value):
 
 
 def test_the_demo_profile_takes_no_real_data_since_its_figures_are_committed():
-    with pytest.raises(UserError, match="profile 'demo' is for data that come with the repository"):
+    with pytest.raises(UserError, match="profile 'demo' is for data that come with the repository.* pamap2 would be"):
         params.check("03_direct", {**GOOD, "source": "real"})
 
 
@@ -449,6 +451,21 @@ def test_splits_of_a_run(simulated):
         assert split.test.tolist() == data.split(windows, seed).test.tolist()
 
 
+def test_a_fold_beyond_the_last_person_is_refused(simulated):
+    """Fold 9 of 8 people would be fold 1 again, and count twice."""
+    run = params.check("07_rdpd", {**GOOD, "dataset": "ptbdb", "view": "lead_i", "scale": 0, "seeds": [0, 10**6]})
+    windows = run.load()
+    assert list(run.splits(windows)) == run.seeds  # elsewhere a seed is any number
+    windows = replace(windows, spec=replace(windows.spec, split="folds"))
+    people = len(np.unique(windows.subject))
+    with pytest.raises(
+        UserError, match=rf"{people} people left out, and \[1000000\] are none; use seeds below {people}"
+    ):
+        run.splits(windows)
+    last = replace(run, parameters={**run.parameters, "seeds": [people - 1]})
+    assert last.splits(windows)[people - 1].subjects["test"].tolist() == [windows.subject.max()]
+
+
 def test_how_a_run_trains(project):
     run = params.check("07_rdpd", {**GOOD, "epochs": 7, "patience": 2, "device": "cpu"})
     checkpoints = project / "results" / "demo" / "pamap2" / "wrist" / "07_rdpd.checkpoints"
@@ -570,6 +587,64 @@ def test_a_missing_profile_is_refused_with_the_names_there_are(project):
         (project / "profiles" / f"{name}.yaml").write_text("epochs: 2\n")
     with pytest.raises(UserError, match="there is no profile 'dmeo' in .*; profiles are demo, paper."):
         params.read_profile("dmeo")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"datasets": ["brugada"]}, "datasets is ['brugada']; it should be a dict"),
+        ({"datasets": None}, "datasets is None; it should be a dict"),
+        ({"datasets": {"brugada": "embedded"}}, "datasets.brugada is 'embedded'; it should hold some of source"),
+        ({"datasets": {"brugada": [1]}}, "datasets.brugada is [1]; it should hold some of source"),
+        ({"datasets": {"brugada": {"sorce": "real"}}}, "datasets.brugada: sorce unknown; use some of source"),
+        ({"datasets": {"brugada": {1: 2}}}, "datasets.brugada: 1 unknown"),
+        ({"datasets": {"hapt": {"raw": 3}}}, "datasets.hapt: raw is 3; it should be a folder"),
+        ({"datasets": {"hapt": {"seeds": 3}}}, "datasets.hapt: seeds is 3; it should be a list"),
+        ({"datasets": {"hapt": {"updates": [5]}}}, "datasets.hapt: updates is [5]; it should be [] or [least, most]"),
+        ({"raw": 3}, "raw is 3; it should be a folder"),
+        ({"source": ["real"]}, "source is ['real']; it should be one of 'simulated', 'embedded', 'real'"),
+        ({"epochs": None}, "epochs is None; it should be a whole number from 1"),
+        ({1: 2}, "1 unknown or missing"),
+    ],
+)
+def test_a_wrong_value_in_a_profile_is_named_where_it_stands(project, changed, words):
+    path = write_profile(project, {**PROFILE, **changed})
+    with pytest.raises(UserError) as caught:
+        jobs.read_settings("odd")
+    assert str(caught.value).startswith(f"{path}: ") and words in str(caught.value)
+
+
+def test_a_data_set_in_a_profile_may_have_no_settings_of_its_own(project):
+    write_profile(project, {**PROFILE, "datasets": {"brugada": None}, "source": "embedded"})
+    assert jobs.read_settings("odd")["datasets"]["brugada"]["epochs"] == PROFILE["epochs"]
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({"cinc2012": "few"}, "sweeps.own is {'cinc2012': 'few'}; it should list settings by data set"),
+        ({"cinc2012": {"seeds": 3}}, "sweeps.own.cinc2012: seeds is 3; it should be a list"),
+        ({"cinc2012": {"seeds": [[1]]}}, "sweeps.own.cinc2012: seeds is [[1]]"),
+        ({"cinc2012": {"epochs": "many"}}, "sweeps.own.cinc2012: epochs is 'many'"),
+        ({"cinc2012": {"updates": [5]}}, "sweeps.own.cinc2012: updates is [5]"),
+        ({"cinc2012": {"source": "real"}}, "sweeps.own.cinc2012: source unknown; use some of seeds, epochs, patience"),
+        ({"cinc": {"epochs": 3}}, "sweeps.own is {'cinc': {'epochs': 3}}"),
+    ],
+)
+def test_a_wrong_setting_of_a_sweep_is_one_sentence(own, words):
+    settings = jobs.read_settings("demo")
+    settings["sweeps"] = {**settings["sweeps"], "own": own}
+    with pytest.raises(UserError) as caught:
+        jobs.plan(settings)
+    assert words in str(caught.value)
+
+
+def test_a_sweep_has_no_more_than_its_tables():
+    settings = jobs.read_settings("demo", {"seeds": [0, 1, 2], "epochs": 30})
+    settings["sweeps"] = {**settings["sweeps"], "own": {"cinc2012": {"seeds": [0, 2, 5], "epochs": 50}}}
+    of = {job.name: job.parameters for job in jobs.plan(settings)}
+    assert [of[f"cinc2012/hr/{name}"]["seeds"] for name in ("rdpd", "presets")] == [[0, 1, 2], [0, 2]]
+    assert {of[f"cinc2012/hr/{name}"]["epochs"] for name in ("rdpd", "rich_data_size")} == {30}
 
 
 @pytest.mark.parametrize("text", ["seeds: [0\n", "a: b: c\n", "\t- x", "", "just words\n", "[1, 2]\n", "\x00"])
