@@ -68,11 +68,11 @@ def interval_words(spec: Spec, numbers: pd.DataFrame, without: str = "interval")
 
 def paired_words(spec: Spec, numbers: pd.DataFrame) -> str:
     """What the columns of a paired table are, and the least its corrected p can be."""
-    word, compared = seeds_word(spec), numbers[numbers["p"].notna()]
+    word = seeds_word(spec)
     brackets = f", in brackets with its 95 % interval over {word}" if numbers["low"].notna().any() else ""
     text = f" Mean difference over common {word}{brackets}."
     text += interval_words(spec, numbers, "interval or test")
-    if compared.empty:
+    if numbers["p"].isna().all():
         return text
     test = "the corrected resampled t test" if spec.split == "random" else "Wilcoxon's signed-rank test"
     text += (
@@ -81,10 +81,21 @@ def paired_words(spec: Spec, numbers: pd.DataFrame) -> str:
     )
     if spec.split == "random":
         return text
-    each, seeds = compared["metric"].value_counts().max(), compared["seeds"].max()
-    least = min(1.0, each * 2.0 ** (1 - seeds))
+    least, (each, seeds) = least_p(spec, numbers), compared_by_metric(numbers)
     none = "" if least < 0.05 else ", so that none can be bold"
     return f"{text} With {each} comparisons of {seeds} {word} the smallest possible one is {least:.2g}{none}."
+
+
+def compared_by_metric(numbers: pd.DataFrame) -> tuple[int, int]:
+    """Of a paired table's numbers: the tests by one metric, and the most seeds of one; at least one test."""
+    tested = numbers[numbers["p"].notna()]
+    return tested["metric"].value_counts().max(), tested["seeds"].max()
+
+
+def least_p(spec: Spec, numbers: pd.DataFrame) -> float:
+    """The least that Holm's p of a paired table can be: 0 of the t test, of Wilcoxon's by the number of seeds."""
+    each, seeds = compared_by_metric(numbers)
+    return 0.0 if spec.split == "random" else min(1.0, each * 2.0 ** (1 - seeds))
 
 
 def class_words(spec: Spec) -> str:

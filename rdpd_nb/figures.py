@@ -254,7 +254,7 @@ def dots(
             if len(values) < FEW_SEEDS:
                 axis.plot(values, np.full(len(values), y), ".", color=colour, markersize=4)
             else:
-                axis.plot(interval(values.tolist(), ratio), [y, y], color=colour, linewidth=2)
+                axis.plot(np.clip(interval(values.tolist(), ratio), 0, 1), [y, y], color=colour, linewidth=2)
             axis.plot(values.mean(), y, MARKERS[method], color=colour)
     marks = f"dots: the {seeds} seeds" if seeds < FEW_SEEDS else f"bars: 95 % interval over {seeds} seeds"
     axis.set(yticks=range(len(groups)), yticklabels=groups, xlabel=f"test {METRICS.get(metric, metric)}: mean; {marks}")

@@ -123,11 +123,12 @@ def pairs(run: Run, dataset: str, metric: str = "roc_auc") -> list[str]:
         d, views = rows["difference"], f"{len(rows)} view{'s' if len(rows) > 1 else ''}"
         span = _to(d.min(), d.max()) if len(rows) > 1 else f"{d.iloc[0]:+.3f}"
         text = f"{what}: RDPD is above {METHODS[against].title} in {(d > 0).sum()} of {views} ({span})"
-        text += (
-            f"; over {kind} p < 0.05 after Holm's correction in {_signs(d[rows['p_holm_metric'] < 0.05])}"
-            if rows["p"].notna().any()
-            else f"; {rows['seeds'].max()} {kind if rows['seeds'].max() > 1 else kind[:-1]}, too few for a test"
-        )
+        if rows["p"].isna().all():
+            text += f"; {rows['seeds'].max()} {kind if rows['seeds'].max() > 1 else kind[:-1]}, too few for a test"
+        elif captions.least_p(SPECS[dataset], numbers) >= 0.05:
+            text += f"; {rows['seeds'].max()} {kind} are too few for p < 0.05 after Holm's correction"
+        else:
+            text += f"; over {kind} p < 0.05 after Holm's correction in {_signs(d[rows['p_holm_metric'] < 0.05])}"
         if rows["people_low"].notna().any() and captions.shows_people(SPECS[dataset]):
             clear = (rows["people_low"] > 0) | (rows["people_high"] < 0)
             text += f"; over people the 95 % interval leaves 0 out in {_signs(d[clear])}"

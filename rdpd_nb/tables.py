@@ -186,7 +186,7 @@ def _cell(mean: float | None, deviation: float | None) -> str:
 
 def _span(low: float, high: float, sign: str = "") -> str:
     """'[0.820, 0.850]', a dash without an interval."""
-    return "–" if np.isnan(low) else f"[{low:{sign}.3f}, {high:{sign}.3f}]"
+    return "–" if np.isnan(low) else f"[{low:{sign}z.3f}, {high:{sign}z.3f}]"
 
 
 def _bold_best(rows: pd.DataFrame, mean: str, deviation: str) -> list[str]:
@@ -332,7 +332,7 @@ def _paired_text(run: Run, dataset: str, numbers: pd.DataFrame) -> pd.DataFrame:
         for row in rows.itertuples():
             title = metrics[row.metric]
             seeds = "" if np.isnan(row.low) else f" {_span(row.low, row.high, '+')}"
-            text[f"{title}, difference"] = "–" if np.isnan(row.difference) else f"{row.difference:+.3f}{seeds}"
+            text[f"{title}, difference"] = "–" if np.isnan(row.difference) else f"{row.difference:+z.3f}{seeds}"
             if people:
                 text[f"{title}, over people"] = _span(row.people_low, row.people_high, "+")
             if tested:
@@ -379,7 +379,7 @@ def sweep_summary(frame: pd.DataFrame, ratio: float | None = None) -> pd.DataFra
         of = {key: rows for key, rows in frame[frame["metric"] == metric].groupby(keys, sort=False)}
         for key, rows in of.items():
             there = rows["score"].dropna().tolist()
-            low, high = interval(there, ratio) or (None, None)
+            low, high = _within_1(interval(there, ratio))
             mean = np.mean(there) if there else None
             numbers = {"metric": metric, "mean": mean, "low": low, "high": high, "seeds": len(there)}
             rdpd = of.get((*key[:2], "rdpd", key[3]), frame[:0])

@@ -298,6 +298,16 @@ def test_a_caption_says_where_a_test_of_few_folds_cannot_find_anything(tmp_path)
     table = tables.paired(run, "dsads")
     assert "the smallest possible one is 0.12, so that none can be bold." in table.caption
     assert set(table.printed["ROC-AUC, Holm p"]) == {"0.125"}
+    said = sentences.pairs(run, "dsads")
+    assert len(said) == 4 and all(
+        line.endswith("; 8 folds are too few for p < 0.05 after Holm's correction.") for line in said
+    )
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_minus(run):
+    write_scores(run, "rdpd", "wrist", (0.82, 0.8399))
+    write_scores(run, "direct", "wrist", (0.82, 0.84))
+    assert tables.paired(run, "pamap2").printed["ROC-AUC, difference"][0] == "+0.000"
 
 
 def test_bold_marks_what_is_equal_as_printed(run):
@@ -626,6 +636,14 @@ def test_a_mean_that_is_above_by_chance_is_no_claim_that_holds(tmp_path):
     by_seed = frame.pivot(index="seed", columns="method", values="score")
     expected = interval((by_seed["rdpd"] - by_seed["direct"]).tolist())
     assert (claim["low"], claim["high"]) == pytest.approx(expected) and claim["low"] < 0 < claim["smallest_difference"]
+
+
+def test_the_band_of_a_sweep_stays_between_0_and_1(tmp_path):
+    run = make_run(tmp_path, seeds=10)
+    near_1 = [e | {"roc_auc": 1.0 - 0.09 * (e["seed"] == 0)} for e in of_seeds(ABOVE, 5)]
+    write_noise_sweep(run, "wrist", near_1)
+    points = tables.sweep_summary(records.read_sweep(run, "figure3", "pamap2")).query("metric == 'roc_auc'")
+    assert interval([0.91] + [1.0] * 9)[1] > 1 and set(points["high"]) == {1.0}
 
 
 def test_few_seeds_prove_no_claim(run):
