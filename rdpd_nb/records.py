@@ -335,8 +335,8 @@ SWEEP_METRICS = {name: METRICS[name] for name in ("roc_auc", "pr_auc")}
 def sweep_records(run: Run, figure: str, dataset: str, view: str = "") -> list[dict]:
     """The records of 'figure2' or 'figure3' of all views of a data set, in its order, or of one view.
 
-    Left out are those of another source, other seeds, patience or switches than the run's, or of more epochs (a sweep
-    may have fewer than the tables), and those whose sweep is not that of the first view's.
+    Left out are those of another source, raw folder, scale or switches than the run's, those of other seeds or of more
+    epochs (a sweep may have fewer than the tables), and those whose sweep is not that of the first view's.
     """
     kept: list[dict] = []
     for name in [view] if view else SPECS[dataset].poor_views:

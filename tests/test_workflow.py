@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rdpd_nb import jobs, params, reproduce, simulate, stamps
 from rdpd_nb.errors import UserError
@@ -256,6 +257,21 @@ def test_papermill_with_an_unknown_parameter_shows_one_sentence(tmp_path):
     assert failed.returncode != 0
     (sentence,) = [line for line in failed.stderr.splitlines() if line.startswith("UserError")]
     assert "unknown parameter 'epoch'; did you mean 'epochs'?" in sentence
+
+
+def test_a_student_of_another_protocol_than_the_texts_takes_its_own_teachers_knowledge(tmp_path):
+    """Notebook 7 writes out an epoch of the text's losses, whatever the protocol that its teacher was trained by."""
+    given = {"dataset": "ptbdb", "source": "simulated", "scale": 0.0, "seeds": [0], "epochs": 1, "device": "cpu"}
+    given |= {"results": str(tmp_path / "results"), "switches": params.read_profile("released")["switches"]}
+    for name, view in (("02_teacher", "all"), ("07_rdpd", "lead_i")):
+        parameters = tmp_path / f"{name}.yaml"
+        parameters.write_text(yaml.safe_dump({**given, "view": view}))
+        command = [str(Path(sys.executable).parent / "papermill"), "--no-progress-bar", "-f", str(parameters)]
+        command += [f"notebooks/{name}.ipynb", str(tmp_path / "out.ipynb")]
+        made = subprocess.run(command, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr[-1000:]
+    record = json.loads((tmp_path / "results/demo/ptbdb/lead_i/rdpd.json").read_text())
+    assert record["parameters"]["switches"] == given["switches"]
 
 
 def test_plan_covers_every_row_of_tables_2_to_4():
