@@ -114,8 +114,10 @@ class Site:
         """Address of the page of each job that has one, from the first page."""
         return {name: f"runs/{name}.html" for name, job in self.jobs.items() if job.notebook != TABLES}
 
-    def warnings(self) -> str:
-        simulated = [SPECS[dataset].title for dataset, source in self.sources.items() if source == "simulated"]
+    def warnings(self, dataset: str = "") -> str:
+        """What a reader must know first: of all data sets, or of the one that a page is of."""
+        of = [dataset] if dataset else self.run.datasets
+        simulated = [SPECS[dataset].title for dataset in of if self.sources[dataset] == "simulated"]
         said = [(f"Simulated data: {', '.join(simulated)}", SIMULATED)] if simulated else []
         said += [("Credentialed data", CREDENTIALED)] if self.sources.get("mimic3") == "real" else []
         return "".join(f":::{{admonition}} {title}\n:class: warning\n\n{text}\n:::\n\n" for title, text in said)
@@ -250,15 +252,15 @@ class Site:
             if (record := self.record_path(name)).is_file():
                 links += f" and its record {self.download(record, f'{name}.json')}"
                 tail = self.record(name, of_row.get(name))
-            head = f"{self.warnings()}Executed by `make reproduce`, profile `{self.run.profile}`: {links}"
+            dataset, view, last = name.split("/")
+            head = f"{self.warnings(dataset)}Executed by `make reproduce`, profile `{self.run.profile}`: {links}"
             head += f", as committed in {place.name}.\n" if name in self.archived else ".\n"
             title = self.page(text, place, f"runs/{name}.ipynb", head, tail, job)  # '# 7. RDPD: PAMAP2, Wrist'
-            dataset, view, last = name.split("/")
             words = f"{SPECS[dataset].view_titles[view]}: {re.sub('^[#0-9. ]+|: [^:]*$', '', title)}"
             entries.setdefault(dataset, []).append(f"{words} <{view}/{last}>")
         for dataset, pages in entries.items():
             source = DATASETS[dataset].SOURCE
-            text = f"# {SPECS[dataset].title}\n\n{self.warnings()}The executed notebooks. The real data: "
+            text = f"# {SPECS[dataset].title}\n\n{self.warnings(dataset)}The executed notebooks. The real data: "
             text += f"[{_text(source.page)}]({source.page}), licence {_text(source.licence)}.\n\n{_toctree(pages)}"
             (self.source / "runs" / dataset / "index.md").write_text(text)
         return [f"runs/{dataset}/index" for dataset in entries]

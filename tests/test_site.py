@@ -49,6 +49,13 @@ def test_sphinx_has_nothing_to_complain_of_and_every_notebook_is_a_page(built):
         assert (out / f"docs/{path.stem}.html").is_file()
 
 
+def test_a_page_warns_of_its_own_data_set_and_the_first_page_of_all():
+    settings = jobs.read_settings("demo", {"datasets": ["cinc2012", "ptbdb"]})
+    shown = site.Site(site.executed.tables_run(settings), {}, {})
+    assert shown.warnings("cinc2012") == ""
+    assert shown.warnings("ptbdb") == shown.warnings() != "" and "Simulated data: PTBDB" in shown.warnings()
+
+
 def test_every_link_leads_somewhere(pages):
     broken = []
     ids = {page: {tag["id"] for tag in soup.find_all(id=True)} for page, soup in pages.items()}

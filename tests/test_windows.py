@@ -186,11 +186,12 @@ def test_the_same_seed_gives_the_same_split(dataset):
 
 
 @pytest.mark.parametrize("dataset", RANDOM)
-def test_random_splits_hold_80_10_10_percent_of_the_subjects_and_differ_by_seed(dataset):
+def test_random_splits_hold_80_10_10_percent_of_the_subjects_brugada_60_20_20_and_differ_by_seed(dataset):
     windows = make_windows(dataset, np.repeat(np.arange(100), 2))
     splits = [split(windows, seed) for seed in range(10)]
+    held_out = 20 if dataset == "brugada" else 10
     for one in splits:
-        assert one.counts()["subjects"] == {"train": 80, "validation": 10, "test": 10}
+        assert one.counts()["subjects"] == {"train": 100 - 2 * held_out, "validation": held_out, "test": held_out}
     for part in ("validation", "test"):
         assert len({tuple(one.subjects[part]) for one in splits}) == 10
 
