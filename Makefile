@@ -19,7 +19,7 @@ CORES ?=
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo 'make reproduce PROFILE=paper DATASETS="mimic3 uci_har" SOURCE=real RAW=folder SEEDS=3 EPOCHS=30'
+	@echo 'make reproduce PROFILE=paper DATASETS="mimic3 hapt" SOURCE=real RAW=folder SEEDS=3 EPOCHS=30'
 
 setup: $(VENV)/.ready  ## create .venv from requirements.lock, only when it is out of date
 
@@ -48,7 +48,7 @@ test: setup  ## unit tests, the workflow on a tiny profile, and nbval on all not
 lab: setup  ## open JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-data: setup  ## download all but MIMIC-III (2.7 GB) into RAW or data/raw; or only DATASETS="uci_har"
+data: setup  ## download all but MIMIC-III (2.7 GB) into RAW or data/raw; or only DATASETS="dsads"
 	@RDPD_RAW="$(or $(RAW),$(RDPD_RAW))" $(BIN)/python -m rdpd_nb.data $(DATASETS)
 
 notebooks: setup  ## execute the committed notebooks in place, with their defaults

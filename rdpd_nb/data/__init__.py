@@ -82,8 +82,8 @@ def locate(
         return folder
     if source == "embedded":
         if not embedded(dataset).is_dir():
-            here = ", ".join(sorted(p.name for p in embedded("").iterdir() if p.is_dir()))
-            raise UserError(f"{title} does not come with the repository, as {here} do; use another source.")
+            here = ", ".join(sorted(folder.name for folder in embedded("").glob("*/")))
+            raise UserError(f"{title} does not come with the repository, as {here or "none"} do; use another source.")
         return embedded(dataset)
     folder = raw_root(raw) / dataset
     if not folder.is_dir() or not any(folder.iterdir()):
