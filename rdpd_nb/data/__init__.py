@@ -83,7 +83,7 @@ def locate(
     if source == "embedded":
         if not embedded(dataset).is_dir():
             here = ", ".join(sorted(folder.name for folder in embedded("").glob("*/")))
-            raise UserError(f"{title} does not come with the repository, as {here or "none"} do; use another source.")
+            raise UserError(f"{title} does not come with the repository, as {here or 'none'} do; use another source.")
         return embedded(dataset)
     folder = raw_root(raw) / dataset
     if not folder.is_dir() or not any(folder.iterdir()):
