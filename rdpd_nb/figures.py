@@ -239,10 +239,16 @@ def scores(run: Run, dataset: str, view: str = "") -> Drawn:
 
 
 def dots(
-    axis: Axes, frame: pd.DataFrame, groups: list[str], metric: str = "roc_auc", ratio: float | None = None
+    axis: Axes,
+    frame: pd.DataFrame,
+    groups: list[str],
+    metric: str = "roc_auc",
+    ratio: float | None = None,
+    word: str = "seeds",
 ) -> None:
     """Mean over seeds of each group and method, a row a group; under six seeds with a dot each, else with the 95 %
-    interval. frame: columns group, method and the metric, a row a seed; ratio: of `tables.split_ratio`."""
+    interval. frame: columns group, method and the metric, a row a seed (or what `word` says); ratio: of
+    `tables.split_ratio`."""
     methods, seeds = [method for method in METHODS if method in set(frame["method"])], 0
     for j, method in enumerate(methods):
         shift = 0.66 * ((j + 0.5) / len(methods) - 0.5)
@@ -256,7 +262,7 @@ def dots(
             else:
                 axis.plot(np.clip(interval(values.tolist(), ratio), 0, 1), [y, y], color=colour, linewidth=2)
             axis.plot(values.mean(), y, MARKERS[method], color=colour)
-    marks = f"dots: the {seeds} seeds" if seeds < FEW_SEEDS else f"bars: 95 % interval over {seeds} seeds"
+    marks = f"dots: the {seeds} {word}" if seeds < FEW_SEEDS else f"bars: 95 % interval over {seeds} {word}"
     axis.set(yticks=range(len(groups)), yticklabels=groups, xlabel=f"test {METRICS.get(metric, metric)}: mean; {marks}")
     axis.set_ylim(len(groups) - 0.5, -0.5)  # the first on top
 
