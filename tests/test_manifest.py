@@ -1,14 +1,17 @@
 """The manifest names, for every table and figure, the records it was declared to be made from."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 from made_up_records import SCORES, make_run, simulated_run, write_noise_sweep, write_scores
 
-from rdpd_nb import figures, manifest, params, render, tables
+from rdpd_nb import figures, jobs, manifest, params, render, tables
+from rdpd_nb.data import SPECS
 from rdpd_nb.errors import UserError
 from rdpd_nb.records import OF_ONE_RUN, SWEEPS
 
@@ -157,10 +160,11 @@ def test_what_is_committed_holds_only_what_is_the_same_in_every_run(profile):
 @pytest.mark.parametrize("profile", COMMITTED)
 def test_the_committed_tables_and_figures_are_rebuilt_from_the_committed_records(profile, tmp_path, monkeypatch):
     """Without data or training, to the same bytes; of the figures their numbers."""
-    settings = params.read_profile(profile) | {"profile": profile, "results": "results"}
+    committed = ROOT / "figures" / profile
+    named = json.loads((committed / "manifest.json").read_text())
+    settings = jobs.read_settings(profile, {"datasets": list(named["sources"])})
     for name in ("notebooks", "profiles"):
         (tmp_path / name).mkdir()
-    committed = ROOT / "figures" / profile
     shutil.copytree(committed / "records", tmp_path / "results" / profile)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RDPD_RESULTS", raising=False)
@@ -181,7 +185,7 @@ def test_the_committed_tables_and_figures_are_rebuilt_from_the_committed_records
     assert {p.name for p in written} <= {p.name for p in made}
     for path in made:
         assert path.read_bytes() == (committed / path.name).read_bytes(), path.name
-    named, again = json.loads((committed / "manifest.json").read_text()), manifest.write(run)
+    again = manifest.write(run)
     for kind in ("tables", "figures"):
         assert {name: named[kind][name] for name in again[kind]} == again[kind]
 
@@ -191,3 +195,23 @@ def test_a_sweep_is_declared_by_the_records_it_shows(run):
     figures.save_figure(run, "figure3_pamap2", *figures.sweep(run, "figure3", "pamap2"))
     plt.close("all")
     assert manifest.write(run)["figures"] == {"figure3_pamap2": ["pamap2/chest/noise_robustness"]}
+
+
+def test_the_results_in_the_readme_are_those_of_the_committed_tables():
+    """Rows of ROC-AUC: '| field, view | logistic | direct | rdpd | teacher | less direct [seeds], people [] |'."""
+    titles = {
+        f"{spec.title}, {spec.view_titles[view]}": (name, view) for name, spec in SPECS.items() for view in spec.views
+    }
+    rows = [line.strip("| ").split(" | ") for line in (ROOT / "README.md").read_text().splitlines()]
+    rows = {row[0]: row[1:] for row in rows if row[0] in titles}
+    assert len(rows) >= 5
+    for title, cells in rows.items():
+        dataset, view = titles[title]
+        scores = pd.read_csv(ROOT / f"figures/real/table_{dataset}.csv").set_index(["view", "method", "metric"])["mean"]
+        shown = [scores[view, method, "roc_auc"] for method in ("logistic", "direct", "rdpd")]
+        shown.append(scores["all", "teacher", "roc_auc"])
+        pairs = pd.read_csv(ROOT / f"figures/real/table_{dataset}_paired.csv").set_index(["view", "against", "metric"])
+        found = pairs.loc[(view, "direct", "roc_auc")]
+        less = found[["difference", "low", "high", "people_low", "people_high"]]
+        assert cells[:4] == [f"{mean:.3f}" for mean in shown], title
+        assert re.findall(r"[+-]\d\.\d+", cells[4]) == [f"{value:+z.3f}" for value in less], title
