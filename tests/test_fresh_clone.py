@@ -55,6 +55,6 @@ def test_notebook_10_shows_what_is_committed_and_changes_no_file(clone, tmp_path
     assert len(tables) >= 10
     for path in tables:
         assert path.read_text(encoding="utf-8").strip() in text, f"{path.name} is not shown"
-    for figure in ("pamap2_scores", "uci_har_scores", "figure2_pamap2", "figure3_pamap2"):
+    for figure in ("pamap2_scores", "brugada_scores", "figure2_cinc2012", "figure3_brugada"):
         assert f"`{figure}.png`: " in text
     assert not [data for data in shown if "image/png" in data], "no figure of nothing"
