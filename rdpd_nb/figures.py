@@ -198,6 +198,11 @@ def _seeds_words(seeds: int, word: str) -> str:
     return f"small dots: the {seeds} {word}" if seeds < FEW_SEEDS else f"bars: standard deviation over {seeds} {word}"
 
 
+def _within_1(mean: float, deviation: float) -> list[list[float]]:
+    """A bar of one deviation to each side, as far as a score can be."""
+    return [[min(deviation, mean)], [min(deviation, 1 - mean)]]
+
+
 def scores(run: Run, dataset: str, view: str = "") -> Drawn:
     """Our scores (filled, mean over seeds) beside the published ones (hollow), by view; of all views, or of the
     teacher and one. Under six seeds each is a small dot, else the bar is their standard deviation."""
@@ -216,13 +221,14 @@ def scores(run: Run, dataset: str, view: str = "") -> Drawn:
             look = {"color": COLOURS[row.method], "marker": MARKERS[row.method], "linewidth": 1}
             few = len(each) < FEW_SEEDS
             above = y - 0.14 if pd.notna(point.published) else y
-            axis.errorbar(point.mean, above, xerr=None if few else point.sd, **look)
+            axis.errorbar(point.mean, above, xerr=None if few else _within_1(point.mean, point.sd), **look)
             if 1 < len(each) and few:
                 axis.plot(each, np.full(len(each), above), ".", color=COLOURS[row.method], markersize=4)
             key = {"view": row.view, "method": row.method, "metric": metric}
             numbers.append(key | {"mean": point.mean, "sd": point.sd, "of": point.source})
             if pd.notna(point.published):
-                axis.errorbar(point.published, y + 0.18, xerr=point.published_sd, markerfacecolor="white", **look)
+                bar = _within_1(point.published, point.published_sd)
+                axis.errorbar(point.published, y + 0.18, xerr=bar, markerfacecolor="white", **look)
                 numbers.append(key | {"mean": point.published, "sd": point.published_sd, "of": "published"})
         for y in [y for y in range(1, len(rows)) if rows[y].view != rows[y - 1].view]:
             axis.axhline(y - 0.5, color="#bbbbbb", linewidth=0.8)
@@ -245,10 +251,11 @@ def dots(
     metric: str = "roc_auc",
     ratio: float | None = None,
     word: str = "seeds",
+    title: str = "",
 ) -> None:
     """Mean over seeds of each group and method, a row a group; under six seeds with a dot each, else with the 95 %
     interval. frame: columns group, method and the metric, a row a seed (or what `word` says); ratio: of
-    `tables.split_ratio`."""
+    `tables.split_ratio`; title: what the metric is called, if not by its own name."""
     methods, seeds = [method for method in METHODS if method in set(frame["method"])], 0
     for j, method in enumerate(methods):
         shift = 0.66 * ((j + 0.5) / len(methods) - 0.5)
@@ -263,7 +270,7 @@ def dots(
                 axis.plot(np.clip(interval(values.tolist(), ratio), 0, 1), [y, y], color=colour, linewidth=2)
             axis.plot(values.mean(), y, MARKERS[method], color=colour)
     marks = f"dots: the {seeds} {word}" if seeds < FEW_SEEDS else f"bars: 95 % interval over {seeds} {word}"
-    axis.set(yticks=range(len(groups)), yticklabels=groups, xlabel=f"test {METRICS.get(metric, metric)}: mean; {marks}")
+    axis.set(yticks=range(len(groups)), yticklabels=groups, xlabel=f"test {title or METRICS.get(metric, metric)}: mean; {marks}")
     axis.set_ylim(len(groups) - 0.5, -0.5)  # the first on top
 
 

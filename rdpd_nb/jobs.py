@@ -78,6 +78,8 @@ def plan(settings: dict[str, Any]) -> list[Job]:
         own = dict(sweeps["own"].get(dataset, {}))  # no more than the tables have, whatever these were set to
         own |= {"seeds": [s for s in own.get("seeds", []) if s in common["seeds"]] or common["seeds"]}
         own |= {"epochs": min(own.get("epochs", common["epochs"]), common["epochs"])}
+        if own.get("updates") and common["updates"]:
+            own["updates"] = [min(pair) for pair in zip(own["updates"], common["updates"], strict=True)]
         swept = {
             name: sweeps[name] for name in params.SWEEPS if name not in ("views", "presets", "own") and name in sweeps
         }

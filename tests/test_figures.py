@@ -72,6 +72,11 @@ def presets(seeds: int) -> plt.Figure:
     return figure
 
 
+def test_a_deviation_goes_no_further_than_a_score_can():
+    assert figures._within_1(0.05, 0.2) == [[0.05], [0.2]]
+    assert figures._within_1(0.9, 0.2)[0] == [0.2] and np.isclose(figures._within_1(0.9, 0.2)[1], 0.1).all()
+
+
 def heatmap() -> plt.Figure:
     figure, axis = plt.subplots(figsize=(7.5, 5.5))
     values = pd.DataFrame(np.eye(3), ["one", "two", "three"], ["one", "two", "three"])

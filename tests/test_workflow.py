@@ -180,7 +180,7 @@ def test_the_snakefile_states_the_notebooks_order_and_who_waits_for_figure_2s_te
     waits = {}
     for name, reason in re.findall(r"^Job \d+: (\S+)\nReason: .*?Input files updated by another job: (.*)$", log, re.M):
         waits[name] = {path.split("results/demo/")[1].removesuffix(".json") for path in reason.split(", ")}
-    first = "cinc2012/hr/rich_data_size"
+    first = "cinc2012/bedside/rich_data_size"
     assert waits[first] == {"cinc2012/all/preprocessing"}
     assert waits["cinc2012/cuff/rich_data_size"] == {first}
     assert waits["cinc2012/all/teacher"] == {"cinc2012/all/preprocessing"}
