@@ -24,7 +24,8 @@ def epoch_order(train: np.ndarray, seed: int, epoch: int) -> np.ndarray:
 def some_recordings(
     recording: np.ndarray, label: np.ndarray, train: np.ndarray, fraction: float, seed: int
 ) -> np.ndarray:
-    """A fraction of the training windows `train`, by whole recordings, so that no window leaks (Figure 2).
+    """A fraction of the training windows `train`, by whole recordings, so that no window leaks (Figure 2); or, given
+    subjects as `recording`, by whole subjects.
 
     recording, label (n,): those of each of the data set's windows; a recording has one class. Within a class the
     recordings are in an order drawn by seed; next is always one of the class of which the least share is taken, so that

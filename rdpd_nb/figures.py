@@ -270,7 +270,11 @@ def dots(
                 axis.plot(np.clip(interval(values.tolist(), ratio), 0, 1), [y, y], color=colour, linewidth=2)
             axis.plot(values.mean(), y, MARKERS[method], color=colour)
     marks = f"dots: the {seeds} {word}" if seeds < FEW_SEEDS else f"bars: 95 % interval over {seeds} {word}"
-    axis.set(yticks=range(len(groups)), yticklabels=groups, xlabel=f"test {title or METRICS.get(metric, metric)}: mean; {marks}")
+    axis.set(
+        yticks=range(len(groups)),
+        yticklabels=groups,
+        xlabel=f"test {title or METRICS.get(metric, metric)}: mean; {marks}",
+    )
     axis.set_ylim(len(groups) - 0.5, -0.5)  # the first on top
 
 

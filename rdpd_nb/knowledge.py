@@ -20,7 +20,7 @@ from .files import replace_file
 from .paper import PAPER, Protocol
 
 ARRAYS = ("window", "soft_labels", "attention")
-MARKS = {"temperature": float, "fingerprint": str, "protocol": str, "best_epoch": int}
+MARKS = {"temperature": float, "fingerprint": str, "protocol": str, "best_epoch": int, "labelled": float}
 OF_STUDENTS = (
     "attention_kl",
     "short_batch",
@@ -42,7 +42,8 @@ class Knowledge:
     """What one teacher says of its training windows.
 
     window (n,) indices into the windows of the data set; soft_labels (n, C) = P_{r,T} of Eq. 7; attention (n, M) =
-    A_r of Eq. 2. `fingerprint` is of the windows and of which ones the teacher was trained on.
+    A_r of Eq. 2. `fingerprint` is of the windows and of which ones these are; `labelled` is the share of them whose
+    label the teacher saw in its training.
     """
 
     window: np.ndarray
@@ -52,10 +53,12 @@ class Knowledge:
     fingerprint: str
     protocol: str = of_teachers(PAPER)  # what of the protocol its teacher was trained under
     best_epoch: int = 0  # of its teacher; 0 where nobody says
+    labelled: float = 1.0
     path: str = "memory"  # where it was read from, for messages
 
-    def check(self, windows: Windows, train: np.ndarray) -> None:
-        """Refuse knowledge made from other windows, or about windows the student does not train on."""
+    def check(self, windows: Windows, train: np.ndarray, labelled: float = 1.0) -> None:
+        """Refuse knowledge made from other windows, about windows the student does not train on, or by a teacher that
+        saw the labels of another share of them than the student does."""
         expected = knowledge_fingerprint(windows, self.window)
         again = "run 02_teacher again with the same data, source and seeds."
         if self.fingerprint != expected:
@@ -70,6 +73,11 @@ class Knowledge:
         if self.protocol != (here := of_teachers(windows.protocol)):
             differ = f"under {self.protocol or 'the text'}, the student's is {here or 'the text'}"
             raise UserError(f"the teacher in {self.path} was trained by another protocol ({differ}); {again}")
+        if abs(self.labelled - labelled) > 1e-9:
+            raise UserError(
+                f"the teacher in {self.path} saw the labels of {self.labelled:.1%} of its windows, the student sees "
+                f"those of {labelled:.1%}; {again[:-1]} and `labelled`."
+            )
         if self.temperature != windows.spec.temperature:
             raise UserError(
                 f"the knowledge in {self.path} is for T = {self.temperature:g}, the student's is "
@@ -90,25 +98,34 @@ def knowledge_fingerprint(windows: Windows, train: np.ndarray) -> str:
     return fingerprint(windows.fingerprint, np.sort(train).astype(np.int64))
 
 
-def extract_knowledge(teachers: list, windows: Windows, device: str = "auto") -> list[Knowledge]:
+def extract_knowledge(
+    teachers: list, windows: Windows, device: str = "auto", of: list[np.ndarray] | None = None
+) -> list[Knowledge]:
     """What each fitted teacher says of its training windows: one pass of the kept model in evaluation mode.
 
-    Under `Protocol.knowledge` 'training' it is what it said in training mode, in its best epoch.
+    Under `Protocol.knowledge` 'training' it is what it said in training mode, in its best epoch. `of`: for each teacher
+    the windows it speaks of, where they are more than it was trained on: those that nobody labelled.
     """
     temperature, by = windows.spec.temperature, of_teachers(windows.protocol)
     trains = [f.member.train for f in teachers]
+    of = of or trains
     if windows.protocol.knowledge == "training":
+        if any(len(w) != len(t) for w, t in zip(of, trains, strict=True)):
+            raise UserError(
+                "the switch knowledge='training' has no word about windows that the teacher was not trained on; leave "
+                "it, or label all windows."
+            )
         said = [tuple(rows[t] for rows in f.said_in_training) for f, t in zip(teachers, trains, strict=True)]
     else:
-        outputs = forward([f.model for f in teachers], windows, [f.member for f in teachers], trains, device)
+        outputs = forward([f.model for f in teachers], windows, [f.member for f in teachers], of, device)
         said = [
             (F.softmax(logits.double() / temperature, -1).float().numpy(), log_a.double().exp().float().numpy())
             for log_a, logits in outputs
         ]
     return [
-        Knowledge(f.member.train, *arrays, temperature, mark, by, f.best_epoch)
-        for f, arrays in zip(teachers, said, strict=True)
-        for mark in [knowledge_fingerprint(windows, f.member.train)]
+        Knowledge(window, *arrays, temperature, mark, by, f.best_epoch, len(f.member.train) / len(window))
+        for f, window, arrays in zip(teachers, of, said, strict=True)
+        for mark in [knowledge_fingerprint(windows, window)]
     ]
 
 

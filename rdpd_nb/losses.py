@@ -90,6 +90,7 @@ def member_loss(
     weight: Tensor | None = None,
     uses: Tensor | None = None,
     share: float | Tensor = 1.0,
+    labelled: float | Tensor | None = None,
     protocol: Protocol = PAPER,
 ) -> Tensor:
     """What a member minimises on a batch: the mean over rows of the plain sum of its terms (Eq. 8; Eq. 15, ablations).
@@ -99,9 +100,10 @@ def member_loss(
     the teacher said nothing about, which has no 'soft' and no 'attention'. weight (B,): each row's share of the mean,
     1/B by default, 0 for padding. share, above 0: that of the member's training windows that have knowledge, by which
     its 'soft' and 'attention' are divided, so that over an epoch they are means over these; 1 where it has none, and
-    without effect under `few_rich` 'all'. For E members at once every shape has a leading E, the loss is (E,), share is
-    one number or (E,), and uses (E, terms) is 1 where a member has the term. What differs by `protocol` differs here
-    and nowhere else.
+    without effect under `few_rich` 'all'. labelled, above 0: likewise the share that has labels, where y is -1 for a
+    row that nobody labelled, which has 'soft' and 'attention' alone; None where every row has one. For E members at
+    once every shape has a leading E, the loss is (E,), share and labelled are one number or (E,), and uses (E, terms)
+    is 1 where a member has the term. What differs by `protocol` differs here and nowhere else.
     """
     p_teacher, a_teacher = taught or (None, None)
     imitate = attention_loss if protocol.attention_kl == "student_teacher" else attention_loss_reversed
@@ -114,13 +116,17 @@ def member_loss(
     }
     if weight is None:
         weight = torch.full_like(y, 1 / y.shape[-1], dtype=logits.dtype)
-    per_row = share.unsqueeze(-1) if isinstance(share, Tensor) else share
+    share, labelled = (of.unsqueeze(-1) if isinstance(of, Tensor) else of for of in (share, labelled))
+    if labelled is not None:
+        has_label, y = y >= 0, y.clamp_min(0)
     total = 0.0
     for i, term in enumerate(terms):
         rows = compute[term]()  # (..., B)
         if protocol.short_batch == "over_128" and term in IMITATION:
             rows = rows / (weight * BATCH_SIZE).clamp_min(1)  # undoes the mean over a short batch's rows
         if protocol.few_rich == "taught" and term in IMITATION:
-            rows = rows / per_row
+            rows = rows / share
+        if labelled is not None and term not in IMITATION:
+            rows = rows * has_label / labelled
         total = total + (rows if uses is None else uses[..., i, None] * rows)
     return (total * weight).sum(-1)

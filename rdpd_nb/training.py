@@ -18,13 +18,20 @@ from torch import Tensor
 
 from . import engine
 from .data.windows import Split, Windows, standardise, standardiser
-from .draws import dropout_masks, epoch_order, mask_shapes, noise_series
+from .draws import dropout_masks, epoch_order, mask_shapes, noise_series, some_recordings
 from .errors import UserError
 from .evaluation import macro_roc_auc
 from .knowledge import Knowledge
-from .losses import member_loss
+from .losses import IMITATION, member_loss
 from .models import RCNN
 from .paper import BATCH_SIZE, LEARNING_RATE, METHODS
+
+NONE = np.empty(0, np.int64)  # no windows
+
+
+def imitates(method: str) -> bool:
+    """Whether a method needs a teacher."""
+    return bool(set(IMITATION) & set(METHODS[method].terms))
 
 
 @dataclass(frozen=True)
@@ -40,9 +47,10 @@ class Member:
     knowledge: Knowledge | None = None
     noise: float = 0.0
     noise_kind: str = "normal"
+    unlabelled: np.ndarray = field(default_factory=lambda: NONE)  # windows whose label it must not see
 
     def __post_init__(self):
-        if self.knowledge is None and {"soft", "attention"} & set(self.terms):
+        if self.knowledge is None and imitates(self.method):
             raise UserError(f"method '{self.method}' needs the teacher's knowledge.")
 
     @property
@@ -55,6 +63,16 @@ class Member:
         """Share of its training windows of which its teacher says something; 1 where it says nothing at all."""
         return float(np.isin(self.train, self.knowledge.window).mean() if self.knowledge else 0) or 1.0
 
+    @property
+    def labelled(self) -> np.ndarray:
+        """Those of its training windows whose label it sees."""
+        return self.train[~np.isin(self.train, self.unlabelled)]
+
+    @property
+    def labelled_share(self) -> float | None:
+        """Share of its training windows whose label it sees; None for all."""
+        return None if (share := len(self.labelled) / len(self.train)) == 1 else share
+
     def bounds(self, epochs: int, updates: Sequence[int] = ()) -> tuple[int, int]:
         """Least and most epochs it trains, where `updates` are the least and most steps of Adam; at most `epochs`."""
         steps = -(-len(self.train) // BATCH_SIZE)
@@ -65,23 +83,43 @@ class Member:
 def make_member(
     windows: Windows, split: Split, seed: int, method: str, knowledge: Knowledge | None = None, **options
 ) -> Member:
-    """A member trained on the split's training windows; options are Member's noise, noise_kind, and train.
+    """A member trained on the split's training windows; options are Member's noise, noise_kind, train and unlabelled.
 
-    A member that trains on fewer windows is standardised by those. Raises UserError where a method needs knowledge
-    and has none, or has another data set's.
+    A member that trains on fewer windows is standardised by those. Of a window without a label (`unlabelled`, or of
+    label -1) only a method that imitates learns; the others do without it. Raises UserError where a method needs
+    knowledge and has none, or has another data set's, and where no window has a label.
     """
+    train = options.pop("train", split.train)
+    mean, std = standardiser(windows, train)
+    unlabelled = np.union1d(options.pop("unlabelled", NONE), train[windows.label[train] < 0])
+    labelled = train[~np.isin(train, unlabelled)]
+    if not len(labelled):
+        raise UserError(f"{windows.spec.title}: no training window of seed {seed} has a label.")
     if knowledge is not None:
-        knowledge.check(windows, split.train)
-    mean, std = standardiser(windows, options.get("train", split.train))
-    rest = {"validation": split.validation, "mean": mean, "std": std, "knowledge": knowledge}
-    return Member(seed, method, **{"train": split.train, **options}, **rest)
+        knowledge.check(windows, split.train, len(labelled) / len(train))
+    if not imitates(method):
+        train, unlabelled = labelled, NONE
+    rest = {"mean": mean, "std": std, "knowledge": knowledge, "unlabelled": unlabelled}
+    return Member(seed, method, train, split.validation, **rest, **options)
 
 
 def make_members(
-    windows: Windows, splits: dict[int, Split], method: str, taught: dict[int, Knowledge] | None = None
+    windows: Windows,
+    splits: dict[int, Split],
+    method: str,
+    taught: dict[int, Knowledge] | None = None,
+    labelled: float = 1.0,
 ) -> list[Member]:
-    """One member a seed; taught: each seed's knowledge, where the method needs it."""
-    return [make_member(windows, split, seed, method, (taught or {}).get(seed)) for seed, split in splits.items()]
+    """One member a seed; taught: each seed's knowledge, where the method needs it; labelled: the fraction of the
+    training windows that have a label, by whole subjects, drawn by seed (`draws.some_recordings`)."""
+    members = []
+    for seed, split in splits.items():
+        seen = split.train
+        if labelled < 1:
+            seen = some_recordings(windows.subject, windows.label, split.train, labelled, seed)
+        unlabelled = np.setdiff1d(split.train, seen)
+        members.append(make_member(windows, split, seed, method, (taught or {}).get(seed), unlabelled=unlabelled))
+    return members
 
 
 @dataclass(frozen=True)
@@ -105,7 +143,7 @@ class Batch(NamedTuple):
     """What a member learns from some windows."""
 
     x: Tensor  # (B, l, D), standardised, with the member's noise
-    y: Tensor  # (B,)
+    y: Tensor  # (B,), -1 where the member sees no label
     taught: tuple[Tensor, Tensor] | None  # the teacher's soft labels (B, C) and attention (B, M); zeros: none
 
 
@@ -116,7 +154,8 @@ def batch_of(member: Member, windows: Windows, index: np.ndarray) -> Batch:
         rows = windows.start[index][:, None] + np.arange(windows.spec.length)  # (B, l)
         x = x + member.noise * noise_series(windows, member.seed, member.noise_kind)[rows]
     taught = tuple(rows[index] for rows in member.knowledge.rows(len(windows))) if member.knowledge else None
-    return Batch(x, torch.from_numpy(windows.label[index]), taught)
+    y = np.where(np.isin(index, member.unlabelled), -1, windows.label[index])
+    return Batch(x, torch.from_numpy(y), taught)
 
 
 def steps_of(member: Member, windows: Windows, epoch: int) -> Iterator[tuple[np.ndarray, list[Tensor]]]:
@@ -142,6 +181,7 @@ def fit_one(
     model = RCNN(spec, windows.view, member.seed)
     optimiser = torch.optim.Adam(model.parameters(), LEARNING_RATE)
     settings = {"combine": model.combine, "temperature": spec.temperature, "protocol": protocol, "share": member.share}
+    settings |= {"labelled": member.labelled_share}
     least, most = member.bounds(epochs, updates)
     history = {"train_loss": [], "validation_loss": [], "validation_roc_auc": []}
     best, best_score = Fitted(member, model, 0, "", most, history), -float("inf")

@@ -652,7 +652,8 @@ def test_a_wrong_setting_of_a_sweep_is_one_sentence(own, words):
 
 def test_a_sweep_has_no_more_than_its_tables():
     settings = jobs.read_settings("demo", {"seeds": [0, 1, 2], "epochs": 30})
-    settings["sweeps"] = {**settings["sweeps"], "own": {"cinc2012": {"seeds": [0, 2, 5], "epochs": 50, "updates": [9, 99]}}}
+    own = {"seeds": [0, 2, 5], "epochs": 50, "updates": [9, 99]}
+    settings["sweeps"] = {**settings["sweeps"], "own": {"cinc2012": own}}
     settings["datasets"]["cinc2012"] |= {"updates": [10, 50]}
     of = {job.name: job.parameters for job in jobs.plan(settings)}
     assert [of[f"cinc2012/bedside/{name}"]["seeds"] for name in ("rdpd", "presets")] == [[0, 1, 2], [0, 2]]

@@ -39,15 +39,22 @@ OF_DATA_OR_SCORE = ("pamap2_held_out", "mimic3_split", "noise_on", "macro_f1")
 
 
 def plain_loss(member: Member, spec, batch, log_a, logits, combine, y) -> torch.Tensor:
-    """Eq. 8 or 15 with torch's own losses; windows the teacher said nothing about have hard and combined loss only."""
+    """Eq. 8 or 15 with torch's own losses; windows the teacher said nothing about have hard and combined loss only,
+    those without a label neither."""
     temperature = spec.temperature
+    seen = ~np.isin(batch, member.unlabelled)
+    labelled = len(batch) * (~np.isin(member.train, member.unlabelled)).mean()  # in an epoch: a mean over the labelled
+
+    def cross_entropy(scores):
+        return F.cross_entropy(scores[seen], y[seen], reduction="sum") / labelled
+
     if member.method == "teacher":
-        return F.cross_entropy(logits / temperature, y)
-    loss = F.cross_entropy(logits, y)
+        return cross_entropy(logits / temperature)
+    loss = cross_entropy(logits)
     if member.method in ("rdpd", "rdpd_r1"):
         w1, w2, b = combine
         mixture = w1 * F.softmax(logits, -1) + w2 * F.softmax(logits / temperature, -1) + b
-        loss = loss + F.cross_entropy(mixture, y)
+        loss = loss + cross_entropy(mixture)
     if member.method == "direct":
         return loss
     every = len(batch) * len(member.knowledge.window) / len(member.train)  # in an epoch: a mean over those it knows
@@ -141,6 +148,19 @@ def test_training_is_what_a_plain_pytorch_loop_does_where_the_teacher_knows_only
     check_definition(member, poor_double, tolerance=1e-6)
 
 
+@pytest.mark.parametrize("method", ["kd", "rdpd"])
+def test_training_is_what_a_plain_pytorch_loop_does_where_some_windows_have_no_label(method, poor_double):
+    parts = split(poor_double, 0)
+    unlabelled = parts.train[np.random.default_rng(3).random(len(parts.train)) < 0.6]
+    knowledge = replace(make_knowledge(poor_double, parts.train), labelled=1 - len(unlabelled) / len(parts.train))
+    member = make_member(poor_double, parts, 0, method, knowledge, unlabelled=unlabelled)
+    check_definition(member, poor_double, tolerance=1e-6)
+    blind = replace(poor_double, label=poor_double.label.copy())
+    blind.label[unlabelled] = -1  # labels that nobody gave, and those it must not see, are the same
+    ours, other = quietly([member, make_member(blind, parts, 0, method, knowledge)], blind)
+    same(ours, other, **BIT_EQUAL)
+
+
 @pytest.mark.parametrize("method", ["teacher", "direct", "rdpd"])
 def test_training_in_single_precision_is_what_a_plain_pytorch_loop_does_to_rounding(method, poor):
     windows = make_windows() if method == "teacher" else poor
@@ -167,6 +187,20 @@ def test_fit_is_fit_one_for_every_member(poor_double):
     """Ten members: all methods, noise, fewer windows, validation by loss."""
     together = equal_to_one(mixed_members(poor_double), poor_double, 4)
     assert {f.selected_by for f in together} == {"validation loss", "validation ROC-AUC"}
+
+
+def test_fit_is_fit_one_where_some_members_see_few_labels(poor_double):
+    """Beside members that see all, and one whose teacher knows but some windows."""
+    parts, members = split(poor_double, 2), mixed_members(poor_double)
+    unlabelled = parts.train[::3]
+    for about in (parts.train, parts.train[::2]):
+        knowledge = replace(make_knowledge(poor_double, about), labelled=1 - len(unlabelled) / len(parts.train))
+        members.append(make_member(poor_double, parts, 2, "rdpd", knowledge, unlabelled=unlabelled))
+    members.append(make_member(poor_double, parts, 2, "direct", unlabelled=unlabelled))
+    assert len(members[-1].train) == len(parts.train) - len(unlabelled)  # nothing to learn where nobody speaks
+    together = equal_to_one(members, poor_double, 3)
+    for ours, alone in zip(quietly(members[:10], poor_double, 3), together, strict=False):
+        same(ours, alone, **BIT_EQUAL)  # those who see all labels are as they were
 
 
 def test_fit_is_fit_one_where_members_stop(poor_double):

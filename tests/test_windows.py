@@ -462,7 +462,7 @@ def test_fingerprint_of_windows_changes_with_series_subjects_labels_and_bounds(t
         ({"stop": np.array([99, 90, 297, 396, 495, 594])}, "begins after its end"),
         ({"stop": np.array([100, 198, 297, 396, 495, 594])}, "recordings overlap"),
         ({"label": np.arange(6) / 2}, "labels should be whole numbers from 0"),
-        ({"label": np.arange(6) - 1}, "labels should be whole numbers from 0"),
+        ({"label": np.arange(6) - 2}, "labels should be whole numbers from 0, or -1"),
         ({"part": np.array(["train"] * 5 + ["validation"])}, "part should be 'train', 'test' or ''"),
     ],
 )

@@ -32,9 +32,9 @@ class Ledger:
 class Recordings:
     """What a reader hands over: continuous stretches of signal one after another in one array.
 
-    series (N, D) float32 in raw units, NaN where nothing was measured; recording r is rows start[r]:stop[r], of
-    one subject and one class. part is 'train' or 'test' where the publisher fixed it, else ''. Raises UserError with
-    what does not fit together: a reader made them, so the sentence is for its author.
+    series (N, D) float32 in raw units, NaN where nothing was measured; recording r is rows start[r]:stop[r], of one
+    subject and one class, -1 where nobody labelled it. part is 'train' or 'test' where the publisher fixed it, else ''.
+    Raises UserError with what does not fit together: a reader made them, so the sentence is for its author.
     """
 
     series: np.ndarray
@@ -58,8 +58,8 @@ class Recordings:
             fault = f"a recording begins after its end or outside the {len(self.series):,} rows of the series"
         elif (self.start[1:] < self.stop[:-1]).any():
             fault = "recordings overlap, or do not follow one another in the series"
-        elif not np.issubdtype(self.label.dtype, np.integer) or self.label.min(initial=0) < 0:
-            fault = "labels should be whole numbers from 0"
+        elif not np.issubdtype(self.label.dtype, np.integer) or self.label.min(initial=0) < -1:
+            fault = "labels should be whole numbers from 0, or -1 where there is none"
         elif not np.isin(parts, PARTS).all():
             fault = "part should be 'train', 'test' or ''"
         else:
@@ -90,7 +90,7 @@ class Windows:
     view: str
     series: np.ndarray  # (N, D) float32, raw units, the view's channels only
     start: np.ndarray  # (n,) first row of each window
-    label: np.ndarray  # (n,)
+    label: np.ndarray  # (n,), -1 where nobody gave one
     recording: np.ndarray  # (n,) index into the arrays below
     recording_rows: np.ndarray  # (R, 2) first row and the one after the last
     recording_subject: np.ndarray  # (R,)
@@ -119,7 +119,7 @@ class Windows:
                 f"{len(r.start)} recordings were read."
             )
         label, subject = r.label[recording], r.subject[recording]
-        classes = len(np.unique(label))
+        classes = len(np.unique(label[label >= 0]))
         who = {"blocks" if r.subjects_are_blocks else "subjects": len(np.unique(subject))}
         r.ledger.add(f"windows of {spec.length} samples at {spec.rate}", windows=len(start), **who, classes=classes)
         return cls(
@@ -302,9 +302,10 @@ def split(windows: Windows, seed: int) -> Split:
     'subjects': fixed (PAMAP2). 'random': a share of the subjects validates and as many are tested, drawn by seed
     (PTBDB, MIMIC-III: 80/10/10). 'official': the publisher's test part; a share of the others, drawn by seed,
     validates. 'folds': fold `seed` tests one subject, the next one validates. What is drawn is stratified: see `_draw`.
+    Windows without a label train: they neither validate nor are tested.
     """
-    spec = windows.spec
-    subjects = np.unique(windows.subject)
+    spec, labelled = windows.spec, windows.label >= 0
+    everyone, subjects = (np.unique(windows.subject[rows]) for rows in (slice(None), labelled))
     rng = np.random.default_rng(seed)
     if spec.split == "subjects":
         validation, test = np.array(spec.validation_subjects), np.array(spec.test_subjects)
@@ -315,9 +316,10 @@ def split(windows: Windows, seed: int) -> Split:
     else:
         test = np.unique(windows.recording_subject[windows.recording_part == "test"])
         (validation,) = _draw(windows, rng.permutation(np.setdiff1d(subjects, test)), spec.held_out, 1)
-    train = np.setdiff1d(subjects, np.concatenate([validation, test]))
+    train = np.setdiff1d(everyone, np.concatenate([validation, test]))
     who = {"train": train, "validation": np.sort(validation), "test": np.sort(test)}
     index = {part: np.flatnonzero(np.isin(windows.subject, ids)) for part, ids in who.items()}
+    index |= {part: index[part][labelled[index[part]]] for part in ("validation", "test")}
     if windows.subjects_are_blocks:
         # Neighbouring windows share half their samples: a training window beside a validation window would leak.
         beside = np.union1d(index["validation"] - 1, index["validation"] + 1)
@@ -337,9 +339,10 @@ def _draw(windows: Windows, shuffled: np.ndarray, share: float, parts: int) -> l
     A subject's stratum is the rarest of its classes. Each stratum gives its share to each part, one subject at least;
     one with too few subjects to leave any for training gives none.
     """
+    labelled = windows.label >= 0
     everyone, who = np.unique(windows.subject, return_inverse=True)
     has = np.zeros((len(everyone), len(windows.spec.classes)), bool)
-    has[who, windows.label] = True
+    has[who[labelled], windows.label[labelled]] = True
     has = has[np.searchsorted(everyone, shuffled)]  # (subjects, C)
     rarest = np.where(has, has.sum(0), len(shuffled) + 1).argmin(1)
     strata = [shuffled[rarest == c] for c in np.unique(rarest)]

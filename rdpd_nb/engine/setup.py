@@ -37,6 +37,12 @@ class Setup:
         self.stack = RCNNStack([RCNN(self.spec, view, seed=m.seed) for m in members], device)
         self.inputs = Inputs(windows, members, device)
         self.label = torch.from_numpy(windows.label).to(device)
+        # (E, windows), where a member must not see the label, and the share (E,) that it sees; None where all see all.
+        self.hidden = self.labelled = None
+        if any(len(m.unlabelled) for m in members):
+            hidden = np.stack([np.isin(np.arange(len(windows)), m.unlabelled) for m in members])
+            self.hidden = torch.from_numpy(hidden).to(device)
+            self.labelled = torch.tensor([m.labelled_share or 1.0 for m in members], device=device)
         self.steps = [-(-len(m.train) // BATCH_SIZE) for m in members]
         self.same_train = [(m.seed, hash(m.train.tobytes())) for m in members]  # equal: the same batches
         self.same_validation = [hash(m.validation.tobytes()) for m in members]
@@ -89,6 +95,7 @@ class Setup:
         ]
         for m in self.members:
             parts += [f"{m.seed} {m.method} {m.noise} {m.noise_kind}", m.train, m.validation, m.mean, m.std]
+            parts += [m.unlabelled] if len(m.unlabelled) else []
             if m.knowledge:
                 parts += [m.knowledge.window, m.knowledge.soft_labels, m.knowledge.attention]
         return fingerprint(*parts)

@@ -61,6 +61,8 @@ class Shard:
         self.uses = setup.uses[self.which]
         self.share = setup.share[self.which]
         self.teacher_of = setup.teacher_of[self.which] if setup.taught else None
+        self.hidden = None if setup.hidden is None else setup.hidden[self.which]
+        self.labelled = None if setup.hidden is None else setup.labelled[self.which]
         self.train_rows = torch.tensor([len(m.train) for m in self.members], device=setup.device)
         self.captured = CapturedSteps(self) if setup.device.type == "cuda" else None
 
@@ -102,12 +104,13 @@ class Shard:
             s.terms,
             log_a,
             logits,
-            s.label[index],
+            s.label[index] if self.hidden is None else s.label[index].masked_fill(self.hidden[:k].gather(1, index), -1),
             combine=w["combine"],
             temperature=s.spec.temperature,
             taught=[rows[self.teacher_of[:k, None], index] for rows in s.taught] if s.taught else None,
             weight=weight,
             share=self.share[:k],
+            labelled=None if self.hidden is None else self.labelled[:k],
             uses=self.uses[:k],
             protocol=s.protocol,
         )
