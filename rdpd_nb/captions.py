@@ -34,6 +34,12 @@ def warning(numbers: pd.DataFrame) -> str:
     return " Numbers from simulated data say nothing about the paper's." if simulated else ""
 
 
+def labels_words(run: Run, dataset: str) -> str:
+    """Of how many people the training saw labels, where not of all."""
+    share = run.of(dataset)["labelled"]
+    return "" if share == 1 else f" Only {share:.0%} of the training people's windows have labels."
+
+
 def seeds_word(spec: Spec) -> str:
     """What a row has several of."""
     return "folds" if spec.split == "folds" else "seeds"

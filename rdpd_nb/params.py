@@ -63,12 +63,17 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: v == [] or (isinstance(v, list) and len(v) == 2 and all(map(_is_int, v)) and 0 <= v[0] <= v[1] > 0),
         "[] or [least, most], the bounds of a training in steps of Adam, e.g. [1000, 20000]",
     ),
+    "labelled": (
+        lambda v: _is_number(v) and 0 < v <= 1,
+        "a number above 0, up to 1: the fraction of the training people whose windows have a label",
+    ),
     "switches": (
         lambda v: isinstance(v, dict) and all(v[name] in SWITCHES[name] for name in v),
         "a dict of switches of paper.Protocol with their values (notebook 11 lists them), e.g. {'batch_order': 'once'}",
     ),
 }
-NOT_TEXT = ("datasets", "scale", "seeds", "epochs", "fractions", "amplitudes", "patience", "updates", "switches")
+_MANY = ("datasets", "seeds", "fractions", "amplitudes", "updates", "switches")
+NOT_TEXT = (*_MANY, "scale", "epochs", "patience", "labelled")
 _ALWAYS = ("profile", "device", "results", "switches")
 _ONE_VIEW = ("dataset", "view", *OWN, *_ALWAYS)
 NOTEBOOKS: dict[str, tuple[str, ...]] = {
@@ -144,6 +149,11 @@ def _faults(run: Run) -> Iterator[str]:
                 f"results of MIMIC-III, which must not be passed on, would go to {folder}, where git could take them; "
                 f"leave `results` as it is, or name a folder under {project / 'results'} or outside the project."
             )
+    if "view" in given and run.labelled < 1 and run.notebook[:2] in ("08", "09", "11"):
+        yield (
+            f"labelled is {run.labelled:g}, and this notebook trains on all labels; use 02 to 07, and `sweeps: {{}}` in "
+            "a profile."
+        )
     of = {source: ", ".join(d for d in sources if sources[d] == source) for source in sources.values()}
     if profile == "demo" and "real" in of:
         yield (

@@ -14,7 +14,8 @@ from .errors import UserError
 from .files import root
 from .paper import Protocol
 
-OWN = ("source", "raw", "scale", "seeds", "epochs", "patience", "updates")  # what each data set may have its own way
+# What each data set may have its own way.
+OWN = ("source", "raw", "scale", "seeds", "epochs", "patience", "updates", "labelled")
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,9 @@ class Run:
         view = self.parameters["view"]
         shown = [self.spec.view_titles[view]] if with_view and view != "all" else []
         source = "simulated" if self.parameters["source"] == "simulated" else "real"
-        return ", ".join([self.spec.title, *shown, f"{source} data"])
+        share = self.parameters["labelled"]
+        few = [] if share == 1 else [f"labels of {share:.0%} of the people"]
+        return ", ".join([self.spec.title, *shown, f"{source} data", *few])
 
     def __str__(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())

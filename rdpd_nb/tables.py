@@ -228,7 +228,8 @@ def scores(run: Run, dataset: str) -> Table:
     caption = f"{title}: {captions.sources(numbers)}."
     caption += f" Mean ± standard deviation over {seeds_word(spec)}; best student of each view in bold."
     caption += captions.class_words(spec) + captions.anchor_words(each) + captions.interval_words(spec, each)
-    caption += captions.people_words(run, dataset) + captions.share_words(dataset, numbers) + captions.warning(numbers)
+    caption += captions.labels_words(run, dataset) + captions.people_words(run, dataset)
+    caption += captions.share_words(dataset, numbers) + captions.warning(numbers)
     caption += captions.test_part_words(numbers)
     judged = int(numbers["p"].notna().sum())
     note = (rule(judged, PUBLISHED_CELLS) if judged else "") + captions.mark_words(printed["Method"], spec)
@@ -262,7 +263,7 @@ def compare(run: Run, method: str) -> Table:
     printed["Method"] += np.where(rich, ", all channels", "")
     title = f"{spec.title}, {spec.view_titles[run.view]}"
     caption = f"{title}, {source_note(run.of(run.dataset)['source'])}: mean ± standard deviation over "
-    caption += f"{seeds_word(spec)}.{captions.class_words(spec)}"
+    caption += f"{seeds_word(spec)}.{captions.class_words(spec)}{captions.labels_words(run, run.dataset)}"
     rows, note = np.array(table.rows)[kept].tolist(), captions.mark_words(printed["Method"], spec).strip()
     return Table("compare", title, caption, table.numbers, printed, rows, names(each[kept]), note, keys=1)
 
@@ -312,7 +313,8 @@ def paired(run: Run, dataset: str) -> Table:
     numbers[numeric] = numbers[numeric].astype(float)
     title = f"RDPD against the other methods, {spec.title}"
     caption = f"{title}: {captions.sources(numbers)}.{captions.paired_words(spec, numbers)}"
-    caption += captions.people_words(run, dataset) + captions.class_words(spec) + captions.warning(numbers)
+    caption += captions.labels_words(run, dataset) + captions.people_words(run, dataset) + captions.class_words(spec)
+    caption += captions.warning(numbers)
     printed = _paired_text(run, dataset, numbers)
     made_from = names(frame[(frame["view"] != "all") & (frame["method"] != ANCHOR.name)])
     return Table(f"{spec.table_file}_paired", title, caption, numbers, printed, [""] * len(printed), made_from)

@@ -28,6 +28,7 @@ GOOD = {
     "epochs": 20,
     "patience": 0,
     "updates": [],
+    "labelled": 1.0,
     "device": "auto",
     "results": "results",
     "switches": {},
@@ -106,6 +107,7 @@ GOOD_VALUES = [
     ("source", "embedded"),
     ("updates", [0, 1]),
     ("updates", [1000, 1000]),
+    ("labelled", 0.3),
     ("raw", "../shared/data"),
     ("results", "/tmp/elsewhere"),
     ("profile", "my-own_2"),
@@ -135,6 +137,7 @@ WRONG_VALUES = {
     "device": ["gpu", "cuda:", "cuda:x", "CPU", "", None, 0, ["cpu"], "cpu\n"],
     "results": ["", None, 1, ["results"]],
     "patience": [-1, 1.5, True, "3", None],
+    "labelled": [0, 0.0, -0.1, 1.1, "0.3", None, True, [0.3], float("nan")],
     "updates": [[1], [2, 1], [0, 0], [-1, 5], [1.0, 2.0], (1, 2), [True, 2], "[1, 2]", None, 5],
     "switches": [{"nonsense": "once"}, {"batch_order": "twice"}, {"batch_order": ["once"]}, [], None, "once"],
 }
@@ -213,7 +216,7 @@ def test_a_wrong_value_of_a_sweep_or_a_list_of_data_sets(notebook, name, value):
         ({**OWN, "seeds": []}, "seeds of 'mimic3' is []; it should be a list of different whole numbers"),
         ({**OWN, "source": "fake"}, "source of 'mimic3' is 'fake'"),
         ({**OWN, "folds": 8}, "'mimic3' in datasets: folds unknown or missing; it has source, raw, scale"),
-        ({"source": "real"}, "'mimic3' in datasets: epochs, patience, raw, scale, seeds, updates unknown or missing"),
+        ({"source": "real"}, "'mimic3' in datasets: epochs, labelled, patience, raw, scale, seeds, updates unknown or missing"),
     ],
 )
 def test_a_wrong_setting_of_one_data_set_of_the_tables(own, words):
@@ -659,6 +662,18 @@ def test_a_sweep_has_no_more_than_its_tables():
     assert [of[f"cinc2012/bedside/{name}"]["seeds"] for name in ("rdpd", "presets")] == [[0, 1, 2], [0, 2]]
     assert {of[f"cinc2012/bedside/{name}"]["epochs"] for name in ("rdpd", "rich_data_size")} == {30}
     assert of["cinc2012/bedside/rich_data_size"]["updates"] == [9, 50]
+
+
+@pytest.mark.parametrize("notebook", ["08_rich_data_size", "09_noise_robustness", "11_paper_and_released_code"])
+def test_notebooks_that_train_on_all_labels_refuse_fewer(notebook):
+    given = {"08_rich_data_size": FRACTIONS, "09_noise_robustness": NOISE}.get(notebook, GOOD) | {"labelled": 0.5}
+    assert "labelled is 0.5, and this notebook trains on all labels; use 02 to 07" in refusal(notebook, given)
+
+
+def test_titles_say_of_how_many_people_there_are_labels():
+    assert params.check("03_direct", GOOD | {"labelled": 0.3}).note() == (
+        "PAMAP2, Wrist, simulated data, labels of 30% of the people"
+    )
 
 
 @pytest.mark.parametrize("text", ["seeds: [0\n", "a: b: c\n", "\t- x", "", "just words\n", "[1, 2]\n", "\x00"])

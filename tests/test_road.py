@@ -91,7 +91,7 @@ def run_road(folder: Path, classes: int = 2, shuffled: bool = False) -> dict[str
         patch.setenv("RDPD_DATA", str(folder / "data"))
         write_raw(folder / "raw" / name, classes, shuffled)
         given = {"datasets": [name], "source": "real", "raw": str(folder / "raw"), "seeds": [0, 1], "epochs": 60}
-        given |= {"patience": 0, "updates": [], "device": "cpu", "results": str(folder / "results")}
+        given |= {"patience": 0, "updates": [], "labelled": 1.0, "device": "cpu", "results": str(folder / "results")}
         settings = reproduce.read_settings("tiny", given) | {"sweeps": {}}
         jobs = {job.name: job for job in reproduce.plan(settings)}
         for job_name, job in jobs.items():
