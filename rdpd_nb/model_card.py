@@ -1,0 +1,85 @@
+"""The model card of a student: README.md in its folder, under the usual headings (Mitchell et al., 2019)."""
+
+from typing import TYPE_CHECKING
+
+from .paper import METHODS, METRICS
+
+if TYPE_CHECKING:  # `student` imports this module
+    from .student import Student
+
+
+def card(student: "Student") -> str:
+    """Intended use, how to use it, data, scores, the model, limits."""
+    spec, about, size = student.spec, student.about, student.spec.size(student.view)
+    method = METHODS[about["method"]].title if about["method"] in METHODS else about["method"]
+    units = zip(student.channels, student.units, strict=True)
+    columns = ", ".join(f"{name} ({unit or 'unit unknown'})" for name, unit in units)
+    d, rate = len(student.channels), student.rate
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return f"""# {spec.title}: {spec.view_titles[student.view]}
+
+A small recurrent convolutional network with attention, trained by the method {method} of RDPD (Hong et al., IJCAI 2019,
+<https://doi.org/10.24963/ijcai.2019/817>). It reads {d} channel{"s" * (d > 1)} at {rate:g} Hz and gives a probability
+for each of: {", ".join(spec.classes)}.
+
+## Intended use
+
+{about["use"] or "Research. Nobody has said of another use that it is fit for it."}
+
+## How to use it
+
+```python
+from rdpd_nb.student import load_student
+
+student = load_student(".")  # this folder
+found = student.predict(signal, rate={rate:g})  # (rows, {d}), NaN where nothing was measured
+found.mean  # a probability for each class; and for each window: start in seconds, probability, attention
+```
+
+The columns of the signal, in this order: {columns}. Windows of {spec.length / rate:g} s ({spec.length} samples) begin
+every {spec.hop / rate:g} s. A signal at another rate is resampled, behind a low-pass filter.
+
+## Data
+
+{"**Simulated**" if about["source"] == "simulated" else about["source"].capitalize()} data, view `{student.view}`.
+Fingerprint of the windows: `{about["fingerprint"]}`.
+
+{_list({what: _counted(counts) for what, counts in about["counts"].items()})}
+
+## Scores
+
+{_scores(about["scores"], about["source"] == "simulated")}
+
+## The model
+
+- filters of each convolution: {", ".join(map(str, size.filters))}; kernel {spec.kernel}, stride {spec.stride}
+- BiLSTM: {size.hidden} hidden units a direction, over {spec.segments} segments of {spec.segment} samples
+- parameters: {student.model.count()["live"]:,}
+- training: method `{about["method"]}`, seed {about["seed"]}, best epoch {about["best_epoch"]}, T = {spec.temperature:g}
+- made with: {versions}
+
+## Limits
+
+- It has seen the people counted above and no others, and has had no clinical validation.
+- The probabilities are the network's own; whether they are calibrated is not said here.
+""" + "".join(f"- {note}\n" for note in about["notes"])
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {part}" for part, count in counts.items())
+
+
+def _list(entries: dict[str, str]) -> str:
+    return "\n".join(f"- {name}: {words}" for name, words in entries.items())
+
+
+def _scores(scores: dict[str, dict], simulated: bool) -> str:
+    if not scores:
+        return "None were recorded."
+    lines = ["| score | value | 95 % interval |", "|---|---|---|"]
+    for name, entry in scores.items():
+        value, low, high = ("none" if entry[key] is None else f"{entry[key]:.3f}" for key in ("score", "low", "high"))
+        between = "none" if "none" in (low, high) else f"{low} to {high}"
+        lines.append(f"| {METRICS.get(name, name)} | {value} | {between} |")
+    on = "simulated people" if simulated else "people"
+    return f"On {on} whom it was not trained on:\n\n" + "\n".join(lines)
