@@ -107,6 +107,9 @@ def read_own(
         if own_table is not None and labels:
             ledger.add("y and subject of the .npz not used: the table says them", records=len(reads))
         kept, rate, units = _read_all({name: reads[name] for name in names}, channels, rate, ledger, progress)
+    for d, channel in enumerate(channels):
+        if all(np.isnan(values[:, d]).all() for values in kept.values()):
+            raise UserError(f"{signals}: channel '{channel}' has no value in any recording; do not name it.")
     names = _without_twins(kept, rows, signals, ledger)
     rows = {name: rows[name] for name in names}
     _check_people_and_classes(rows, titles, shown, subject)
@@ -274,9 +277,6 @@ def _read_all(
             kept[name] = values
         if done % 500 == 0 or done == len(reads):
             progress(f"  {done:,} of {len(reads):,} recordings read")
-    empty = [c for d, c in enumerate(channels) if all(np.isnan(values[:, d]).all() for values in kept.values())]
-    if empty:
-        raise UserError(f"channel '{empty[0]}' has no value in any of the recordings read; do not name it.")
     _note(ledger, "removed: without a value in any channel", records=len(kept) - len(reads))
     _note(ledger, "infinite values, counted as missing", values=infinite)
     return kept, rate or float(np.median(rates)), units

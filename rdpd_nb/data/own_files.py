@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 KINDS = {".csv": "CSV", ".csv.gz": "CSV", ".parquet": "Parquet", ".hea": "WFDB"}  # ending of a recording's file
 WFDB_BYTES = {"8": 1, "16": 2, "24": 3, "32": 4, "61": 2, "80": 1, "160": 2}  # of a sample, by format
 SAME_STEP = 0.01  # steps of a column `time` agree to 1 %
+OPEN_QUOTE = ': a quotation mark (") in it goes over the end of a line; take it out.'
 SHOWN = 8  # names in a sentence, at most
 
 
@@ -64,7 +65,7 @@ def text_of(value: Any) -> str:
     """A value of a table as text: '' where missing, and no '.0' behind a whole number, which a column of numbers gets
     where a value is missing."""
     missing = value is None or value != value
-    return "" if missing else re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip())
+    return "" if missing else re.sub(r"^(-?\d+)\.0+$", r"\1", " ".join(str(value).split()))
 
 
 def name_of(path: str) -> str:
@@ -176,7 +177,7 @@ def _pick(channels: tuple[str, ...], there: list[str], shown: Path) -> list[int]
         refuse_separator(there, shown)
         if all(re.fullmatch(r"[-+.\deE]+", name) for name in there):
             raise UserError(f"{shown}: its first line is numbers; write the names of the channels there.")
-        raise UserError(f"{shown}: no channel '{missing[0]}'; {hint(missing[0], there, 'it has')}")
+        raise UserError(f"{shown}: no channel '{missing[0]}'; {hint(missing[0], there, 'it has', channels)}")
     return [there.index(channel) for channel in channels]
 
 
@@ -187,10 +188,12 @@ def refuse_separator(header: list[str], shown: Path) -> None:
             raise UserError(f"{shown}: its columns are parted by {name}; write commas, and points in numbers.")
 
 
-def hint(name: str, known: Iterable[str], otherwise: str) -> str:
-    folded = {text.casefold(): text for text in known if text}
+def hint(name: str, there: Iterable[str], otherwise: str, taken: Iterable[str] = ()) -> str:
+    """Which of the names that are there and not taken may be meant, as 'Lead II' by 'ii'; else all of them."""
+    folded = {known.casefold(): known for known in there if known and known not in taken}
     close = difflib.get_close_matches(name.casefold(), folded, 1)
-    return f"did you mean '{folded[close[0]]}'?" if close else f"{otherwise} {listed(folded.values()) or 'none'}."
+    close += [known for known in folded if name.casefold() in re.split(r"[\W_]+", known)]
+    return f"did you mean '{folded[close[0]]}'?" if close else f"{otherwise} {listed(filter(None, there)) or 'none'}."
 
 
 # ----------------------------------------------------------------------------------------------- CSV and Parquet
@@ -249,7 +252,7 @@ def _csv(path: Path, shown: Path, channels: tuple[str, ...]) -> Signal:
     except pa.ArrowInvalid as error:
         raise UserError(f"{shown}{_csv_fault(str(error), header)}") from None
     if table.num_rows != rest.count(b"\n") + 1:
-        raise UserError(f'{shown}: a quotation mark (") in it goes over the end of a line; take it out.')
+        raise UserError(f"{shown}{OPEN_QUOTE}")
     return _of_columns([column.to_numpy() for column in table.columns], bool(time), shown, "line", 2)
 
 
@@ -259,6 +262,8 @@ def _csv_fault(error: str, header: list[str]) -> str:
     where = f", line {int(row[1]) + 1}" if row else ""
     if found := re.search(r"column #(\d+).*invalid value '(.*)'$", error, re.S):
         name, value = header[int(found[1])], found[2].strip()[:40]
+        if "\n" in value:
+            return OPEN_QUOTE
         comma = re.fullmatch(r"[-+]?\d*,\d+", value)
         if name.lower() == "time":
             return f"{where}: time '{value}' is no number; write seconds, or take the column out and give the rate."
@@ -336,35 +341,42 @@ def _wfdb(path: Path, shown: Path, channels: tuple[str, ...]) -> Signal:
     import wfdb
 
     content_of(path, shown)
-    stem = str(path.with_suffix(""))
-    try:
-        header = wfdb.rdheader(stem)
+    stem, record, why = str(path.with_suffix("")), None, ""
+    try:  # the header once more only where this fails: wfdb takes 10 ms to parse one
+        record = wfdb.rdrecord(stem, physical=False, smooth_frames=False, m2s=False)
     except Exception as error:  # wfdb raises whatever its parser stumbles over
-        raise UserError(f"{shown} is no readable WFDB header ({_one_line(error)}); write it again.") from None
+        why = _one_line(error)
+    header = _wfdb_header(stem, shown) if record is None else record
     if isinstance(header, wfdb.MultiRecord):
         raise UserError(f"{shown} is a record of several segments; write each as a record of its own.")
     columns = _pick(channels, [(name or "").strip() for name in header.sig_name or [""]], shown)
     _check_wfdb_files(path, shown, header)
     if any(header.samps_per_frame[i] != 1 for i in columns):
         raise UserError(f"{shown}: its channels have several samples a frame; write them at one rate, one a frame.")
-    try:
-        record = wfdb.rdrecord(stem, channels=columns, physical=False, smooth_frames=False)
-        digital, stored = record.e_d_signal, record.checksum
-        values = np.stack(record.dac(expanded=True), 1)
-    except Exception as error:
-        raise UserError(f"{shown}: its signals cannot be read ({_one_line(error)}); write them again.") from None
-    given = any(header.checksum or [])  # many headers hold zeros in place of checksums
-    for name, samples, total in zip(record.sig_name, digital, stored, strict=True):
-        if given and total is not None and (int(samples.sum(dtype=np.int64)) - int(total)) % 65536:
+    if record is None:
+        raise UserError(f"{shown}: its signals cannot be read ({why}); write them again.")
+    given = any(record.checksum or [])  # many headers hold zeros in place of checksums, or nothing
+    for i, name in zip(columns, channels, strict=True):
+        difference = int(record.e_d_signal[i].sum(dtype=np.int64)) - int(record.checksum[i] or 0)
+        if given and difference % 65536:
             raise UserError(f"{shown}: channel {name} does not match its checksum; get or write the record again.")
-    return Signal(values, float(header.fs), tuple(unit or "" for unit in record.units))
+    physical = record.dac(expanded=True)
+    units = tuple(record.units[i] or "" for i in columns)
+    return Signal(np.stack([physical[i] for i in columns], 1), float(record.fs), units)
+
+
+def _wfdb_header(stem: str, shown: Path) -> Any:
+    import wfdb
+
+    try:
+        return wfdb.rdheader(stem)
+    except Exception as error:
+        raise UserError(f"{shown} is no readable WFDB header ({_one_line(error)}); write it again.") from None
 
 
 def _check_wfdb_files(path: Path, shown: Path, header: Any) -> None:
     """Signal files are beside the header and, in formats that allow to tell, as large as it says."""
-    for name in dict.fromkeys(header.file_name):
-        if PurePath(name).name != name:
-            raise UserError(f"{shown}: its signal file '{name}' is in another folder; it should be beside the header.")
+    for name in dict.fromkeys(header.file_name):  # no folders in it: wfdb refuses these
         content_of(path.parent / name, shown.parent / name, 1)
         mine = [i for i, file in enumerate(header.file_name) if file == name]
         if header.sig_len and all(header.fmt[i] in WFDB_BYTES for i in mine):
