@@ -278,6 +278,27 @@ def dots(
     axis.set_ylim(len(groups) - 0.5, -0.5)  # the first on top
 
 
+def methods_scores(entries: dict[str, tuple[str, list[dict]]], title: str, ratio: float | None, word: str) -> Figure:
+    """Scores by metric, a row a method: its mean over seeds, under six seeds with a dot each, else with the 95 %
+    interval. entries: by what a row is called its method and an entry a seed; ratio: of `tables.split_ratio`."""
+    figure, axes = plt.subplots(1, len(METRICS), figsize=(WIDTH, 0.34 * len(entries) + 1.4), sharey=True)
+    for axis, (metric, name) in zip(axes, METRICS.items(), strict=True):
+        for y, (method, rows) in enumerate(entries.values()):
+            values = [row[metric] for row in rows if row[metric] is not None]
+            look = {"color": COLOURS.get(method, "#0072B2")}
+            if len(values) < FEW_SEEDS:
+                axis.plot(values, np.full(len(values), y), ".", markersize=4, **look)
+            else:
+                axis.plot(np.clip(interval(values, ratio), 0, 1), [y, y], linewidth=2, **look)
+            axis.plot(np.mean(values), y, MARKERS.get(method, "o"), **look)
+        axis.set_xlabel(f"test {name}")
+    axes[0].set_yticks(range(len(entries)), entries)
+    axes[0].set_ylim(len(entries) - 0.5, -0.5)  # the first on top
+    few = max(len(rows) for _, rows in entries.values()) < FEW_SEEDS
+    figure.suptitle(f"{title}; large: mean, {f'small: the {word}' if few else f'bars: 95 % interval over {word}'}")
+    return figure
+
+
 def method_legend(figure: Figure, methods: list[str], lines: bool = False) -> None:
     """One legend of methods under a figure."""
     style = "-" if lines else ""

@@ -83,6 +83,11 @@ ANCHOR = Method("logistic", "Logistic regression", (), "01_preprocessing")  # wh
 METRICS = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "macro_f1": "macro-F1"}
 
 
+def terms_of(method: str) -> tuple[str, ...]:
+    """The loss terms of a method of METHODS, or of one that spells them out: 'hard+attention'."""
+    return METHODS[method].terms if method in METHODS else tuple(method.split("+"))
+
+
 @cache
 def published() -> dict:
     """Tables 1-5 as printed: nested dicts, each score `[mean, standard deviation]` over 10 seeds."""

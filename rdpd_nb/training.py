@@ -24,14 +24,14 @@ from .evaluation import macro_roc_auc
 from .knowledge import Knowledge
 from .losses import IMITATION, member_loss
 from .models import RCNN
-from .paper import BATCH_SIZE, LEARNING_RATE, METHODS
+from .paper import BATCH_SIZE, LEARNING_RATE, terms_of
 
 NONE = np.empty(0, np.int64)  # no windows
 
 
 def imitates(method: str) -> bool:
     """Whether a method needs a teacher."""
-    return bool(set(IMITATION) & set(METHODS[method].terms))
+    return bool(set(IMITATION) & set(terms_of(method)))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Member:
     @property
     def terms(self) -> tuple[str, ...]:
         """The loss terms of its method, as `losses.member_loss` names them."""
-        return METHODS[self.method].terms
+        return terms_of(self.method)
 
     @property
     def share(self) -> float:
