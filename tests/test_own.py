@@ -622,6 +622,22 @@ def test_a_damaged_page_of_parquet(tmp_path):
     assert re.search(r"r2\.parquet is no Parquet file, or damaged \(.+\); write it again\.$", refusal(folder))
 
 
+def test_a_damaged_parquet_table(tmp_path):
+    folder = make_folder(tmp_path)
+    path = folder / "labels.parquet"
+    frame = pd.DataFrame({"recording": NAMES, "subject": NAMES, "label": [0, 1, 0, 1]})
+    frame.to_parquet(path, compression="none", use_dictionary=False)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"r10", b"r\xff0"))  # text that is not UTF-8
+    assert re.search(r"labels\.parquet is no Parquet file, or damaged \(.+\); write", refusal(folder, labels=path))
+    frame.to_parquet(path, compression="none", use_dictionary=False, write_page_checksum=True)
+    path.write_bytes(path.read_bytes().replace(b"r10", b"r90", 1))
+    assert re.search(r"labels\.parquet is no Parquet file, or damaged \(.+\); write", refusal(folder, labels=path))
+    path.write_bytes(content)
+    frame.drop(columns="label").to_parquet(path)
+    assert "labels.parquet: no column 'label'; its columns are recording, subject." in refusal(folder, labels=path)
+
+
 def header_of(pattern: str, by: str):
     def change(signals):
         path = signals / "r2.hea"

@@ -181,7 +181,7 @@ def _table(path: Path) -> tuple["pd.DataFrame", list[str]]:
         files.content_of(path, path, 1)  # first: whether it is there
         raise UserError(f"{path}: a table of labels is a .csv or .parquet file; save it as one.")
     if path.name.lower().endswith(".parquet"):
-        frame = files.parquet_table(path, path).to_pandas(ignore_metadata=True)
+        frame = files.parquet_table(path, path, as_frame=True)
         where = [f"row {i}" for i in range(1, len(frame) + 1)]
         header = [str(name) for name in frame.columns]
     else:

@@ -294,15 +294,18 @@ def _parquet(path: Path, shown: Path, channels: tuple[str, ...]) -> Signal:
     return _of_columns(found, bool(time), shown, "row", 1)
 
 
-def parquet_table(path: Path, shown: Path) -> Any:
+def parquet_table(path: Path, shown: Path, as_frame: bool = False) -> Any:
+    """What is in a Parquet file, as pyarrow's table or as a data frame, its index as a column."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    content = pa.BufferReader(content_of(path, shown))
     try:
-        return pq.read_table(pa.BufferReader(content_of(path, shown)))
-    except (pa.ArrowException, OSError) as error:
-        why = str(error).splitlines()[0]
-        raise UserError(f"{shown} is no Parquet file, or damaged ({why}); write it again.") from None
+        table = pq.read_table(content, page_checksum_verification=True)
+        table.validate(full=True)  # text is UTF-8
+        return table.to_pandas(ignore_metadata=True) if as_frame else table
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: pandas' own, of names and JSON in it
+        raise UserError(f"{shown} is no Parquet file, or damaged ({_one_line(error)}); write it again.") from None
 
 
 def _time_column(header: list[str]) -> list[int]:
@@ -341,9 +344,10 @@ def _wfdb(path: Path, shown: Path, channels: tuple[str, ...]) -> Signal:
     import wfdb
 
     content_of(path, shown)
-    stem, record, why = str(path.with_suffix("")), None, ""
+    stem, record, physical, why = str(path.with_suffix("")), None, None, ""
     try:  # the header once more only where this fails: wfdb takes 10 ms to parse one
         record = wfdb.rdrecord(stem, physical=False, smooth_frames=False, m2s=False)
+        physical = record.dac(expanded=True)
     except Exception as error:  # wfdb raises whatever its parser stumbles over
         why = _one_line(error)
     header = _wfdb_header(stem, shown) if record is None else record
@@ -353,14 +357,13 @@ def _wfdb(path: Path, shown: Path, channels: tuple[str, ...]) -> Signal:
     _check_wfdb_files(path, shown, header)
     if any(header.samps_per_frame[i] != 1 for i in columns):
         raise UserError(f"{shown}: its channels have several samples a frame; write them at one rate, one a frame.")
-    if record is None:
+    if physical is None:
         raise UserError(f"{shown}: its signals cannot be read ({why}); write them again.")
     given = any(record.checksum or [])  # many headers hold zeros in place of checksums, or nothing
     for i, name in zip(columns, channels, strict=True):
         difference = int(record.e_d_signal[i].sum(dtype=np.int64)) - int(record.checksum[i] or 0)
         if given and difference % 65536:
             raise UserError(f"{shown}: channel {name} does not match its checksum; get or write the record again.")
-    physical = record.dac(expanded=True)
     units = tuple(record.units[i] or "" for i in columns)
     return Signal(np.stack([physical[i] for i in columns], 1), float(record.fs), units)
 
@@ -443,9 +446,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path} is no npz file, or damaged; write it again by numpy.savez.")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (*archives.DAMAGE, KeyError, SyntaxError, MemoryError) as error:
+    except (*archives.DAMAGE, archives.REFUSAL, KeyError, SyntaxError, MemoryError) as error:
         if "allow_pickle" in str(error):
             raise UserError(f"{path} holds Python objects, which are not read; write numbers and text only.") from None
         raise UserError(f"{path} is no npz file, or damaged ({_one_line(error)}); write it again.") from None
