@@ -323,6 +323,7 @@ def test_few_values_are_groups_of_their_own_and_a_median_at_the_top_is_cut_below
         {
             "stage": pd.array([1, 2, None, 1] * 25, dtype="Int64"),
             "score": [0, 1, 2, 3, 4] + [5] * 95,
+            "grade": subject % 5,
             "known": subject % 2 == 0,
             "site": ["A", "", None, "missing"] * 25,
         }
@@ -330,13 +331,14 @@ def test_few_values_are_groups_of_their_own_and_a_median_at_the_top_is_cut_below
     table = clinical.subgroups(p, y, subject, frame)
     assert groups_of(table, "stage") == ["1", "2", "missing"]
     assert groups_of(table, "score") == ["to 4", "above 4"]
+    assert groups_of(table, "grade") == ["0", "1", "2", "3", "4"]
     assert groups_of(table, "known") == ["False", "True"]
     assert groups_of(table, "site") == ["A", "missing"] and table["windows"].iloc[-1] == 75
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(-8, 8).map(float), st.just(math.inf)), min_size=12, max_size=40),
        st.one_of(st.none(), st.lists(st.integers(-9, 9), min_size=1, max_size=4, unique=True).map(sorted)))  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_row_is_in_one_group_of_a_column(values, cuts):
     p, y, subject = made_up(n=len(values), people=len(values))
     table = clinical.subgroups(p, y, subject, pd.DataFrame({"x": np.array(values, float)}), cuts and {"x": cuts})
@@ -486,6 +488,10 @@ def test_attention_shades_its_segments(drawn):
     np.testing.assert_allclose(edges, [(0, 2), (2, 2), (4, 2), (6, 2)])
     shade = [1 - patch.get_facecolor()[2] for patch in first.patches]  # from white to orange: ever less blue
     assert np.argsort(shade).tolist() == np.argsort(attention[0]).tolist()
+    even = clinical.draw_attention(x[0], ["I", "II"], 10, [0.25] * 4).axes[0].patches[0]
+    np.testing.assert_allclose(even.get_facecolor(), clinical.ATTENTION(0.5))  # half way, and all that is more darker
+    most = clinical.draw_attention(x[0], ["I", "II"], 10, [0.7, 0.1, 0.1, 0.1]).axes[0].patches[0]
+    np.testing.assert_allclose(most.get_facecolor(), clinical.ATTENTION(1.0))
     said = texts(figure)
     assert f"{100 * attention[0][0]:.0f} %" in said and "I\n(mV)" in said and "time (s)" in said
     assert bar.get_ylabel() == "attention (%)" and readable(figure)
