@@ -484,7 +484,10 @@ def draw_cases(
             _shade(axis, x[i, :, 0], rate, a[i], most, words=False)
             axis.set_title(f"{word}, person {case['subject']}: is {classes[case['truth']]},\n"
                            f"called {classes[case['called']]} ({100 * case['probability']:.0f} %)")  # fmt: skip
-            axis.set(xlabel="time (s)", ylabel=channel)
+            axis.set_ylabel(channel)
+        for axis in column[there.sum() - 1 : there.sum()]:  # the last of the column, if any
+            axis.set_xlabel("time (s)")
+            axis.tick_params("x", labelbottom=True)
         for axis in column[there.sum() :]:
             axis.set_axis_off()
     figure.colorbar(bar, ax=axes, label="attention (%)", aspect=30, pad=0.01)

@@ -516,6 +516,10 @@ def test_a_column_with_fewer_cases_ends_sooner(drawn):
     x, attention = signals()
     figure = clinical.draw_cases(cases, x[:, :, 0], "I", 10, attention, ["no", "yes"])
     assert [axis.axison for axis in figure.axes[:6]] == [True, True, True, False, True, False]
+    assert [axis.get_xlabel() for axis in figure.axes[:6]] == ["", "time (s)", "", "", "time (s)", ""]
+    perfect = clinical.pick_cases(two([0.1, 0.9]), [0, 1], list("ab"))
+    figure = clinical.draw_cases(perfect, x[:2, :, 0], "I", 10, attention[:2], ["no", "yes"])
+    assert [axis.get_xlabel() for axis in figure.axes[:4]] == ["", "", "time (s)", ""]
 
 
 # ----------------------------------------------------------------------------------------------------- wrong input
