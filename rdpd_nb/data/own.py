@@ -269,10 +269,8 @@ def _read_all(
             )
         units = units or signal.units
         if differ := [i for i, unit in enumerate(signal.units) if unit != units[i]]:
-            i = differ[0]
-            raise UserError(
-                f"{shown}: channel '{channels[i]}' is in {signal.units[i]} where others are in {units[i]}; convert it."
-            )
+            unit, other, name = (of[differ[0]] or "no unit" for of in (signal.units, units, channels))
+            raise UserError(f"{shown}: channel '{name}' is in {unit} where others are in {other}; convert it.")
         if not np.isnan(values).all():
             kept[name] = values
         if done % 500 == 0 or done == len(reads):
