@@ -1,6 +1,7 @@
 """Figures of scores and of training, in one look; what a figure was made from is said where it is saved."""
 
 import itertools
+from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -83,6 +84,12 @@ class Drawn(NamedTuple):
     title: str | None = None
 
 
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure whole or not at all."""
+    with replace_file(path) as temporary:
+        figure.savefig(temporary, metadata={"Software": None})  # the library's version would change the bytes
+
+
 def save_figure(
     run: Run,
     name: str,
@@ -97,8 +104,7 @@ def save_figure(
     figure's own where not given.
     """
     folder = run.figures_folder
-    with replace_file(folder / f"{name}.png") as path:
-        figure.savefig(path, metadata={"Software": None})  # the library's version would change the bytes
+    save(figure, folder / f"{name}.png")
     if numbers is not None:
         with replace_file(folder / f"{name}.csv") as path:
             numbers.to_csv(path, index=False, float_format="%.4f")
@@ -278,11 +284,13 @@ def dots(
     axis.set_ylim(len(groups) - 0.5, -0.5)  # the first on top
 
 
-def methods_scores(entries: dict[str, tuple[str, list[dict]]], title: str, ratio: float | None, word: str) -> Figure:
+def methods_scores(
+    entries: dict[str, tuple[str, list[dict]]], metrics: dict[str, str], title: str, ratio: float | None, word: str
+) -> Figure:
     """Scores by metric, a row a method: its mean over seeds, under six seeds with a dot each, else with the 95 %
     interval. entries: by what a row is called its method and an entry a seed; ratio: of `tables.split_ratio`."""
-    figure, axes = plt.subplots(1, len(METRICS), figsize=(WIDTH, 0.34 * len(entries) + 1.4), sharey=True)
-    for axis, (metric, name) in zip(axes, METRICS.items(), strict=True):
+    figure, axes = plt.subplots(1, len(metrics), figsize=(WIDTH, 0.34 * len(entries) + 1.4), sharey=True)
+    for axis, (metric, name) in zip(axes, metrics.items(), strict=True):
         for y, (method, rows) in enumerate(entries.values()):
             values = [row[metric] for row in rows if row[metric] is not None]
             look = {"color": COLOURS.get(method, "#0072B2")}

@@ -88,6 +88,11 @@ def terms_of(method: str) -> tuple[str, ...]:
     return METHODS[method].terms if method in METHODS else tuple(method.split("+"))
 
 
+def title_of(method: str) -> str:
+    """What tables call a method; one that spells out its terms has no other name."""
+    return next((known.title for known in (*METHODS.values(), ANCHOR) if known.name == method), method)
+
+
 @cache
 def published() -> dict:
     """Tables 1-5 as printed: nested dicts, each score `[mean, standard deviation]` over 10 seeds."""

@@ -35,6 +35,36 @@ def _is_list(value: Any, of: Callable[[Any], bool]) -> bool:
     return isinstance(value, list) and bool(value) and all(map(of, value)) and len(set(value)) == len(value)
 
 
+def _of_sensors() -> dict[str, tuple[Callable[[Any], bool], str]]:
+    """What the parameters of notebook 12 must be; what its files hold is checked where they are read."""
+    names = dict.fromkeys(("rich", "poor"), "a list of different names of channels")
+    names |= {"methods": "a list of methods, e.g. ['direct', 'rdpd']"}
+    seconds = dict.fromkeys(("window", "hop", "segment"), "a number of seconds, above 0")
+    texts = {
+        "title": "what the data are called",
+        "signals": "a folder, an archive or an .npz file, as text",
+        "labels": "a .csv or .parquet file, as text",
+        **dict.fromkeys(("recording", "subject", "label"), "the name of a column of the table of labels"),
+        "ship": "one of the methods",
+    }
+    return {
+        **{name: (lambda v: _is_text(v, ".*\\S.*"), words) for name, words in texts.items()},
+        **{name: (lambda v: _is_list(v, _is_text), words) for name, words in names.items()},
+        **{name: (lambda v: _is_number(v) and v > 0, words) for name, words in seconds.items()},
+        "rate": (lambda v: _is_number(v) and v >= 0, "a number of Hz, 0 where the files say it"),
+        "classes": (
+            lambda v: isinstance(v, dict | list) and len(v) > 1,
+            "a dict of each class's title with its labels in the table, or a list of labels",
+        ),
+        "temperature": (lambda v: _is_number(v) and v > 0, "a number above 0"),
+        "held_out": (lambda v: _is_number(v) and 0 < v < 0.5, "a number between 0 and 0.5"),
+        "folds": (lambda v: isinstance(v, bool), "True or False"),
+        "positive": (_is_text, "the title of a class, '' for none"),
+        "specificity": (lambda v: _is_number(v) and 0 < v < 1, "a number between 0 and 1"),
+        "subgroups": (lambda v: v == [] or _is_list(v, _is_text), "a list of columns of the table of labels"),
+    }
+
+
 # What each parameter must be: a test, and the words of the message when it fails.
 KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (lambda v: v in SPECS, f"one of {', '.join(SPECS)}"),
@@ -71,9 +101,11 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: isinstance(v, dict) and all(v[name] in SWITCHES[name] for name in v),
         "a dict of switches of paper.Protocol with their values (notebook 11 lists them), e.g. {'batch_order': 'once'}",
     ),
-}
+} | _of_sensors()
 _MANY = ("datasets", "seeds", "fractions", "amplitudes", "updates", "switches")
-NOT_TEXT = (*_MANY, "scale", "epochs", "patience", "labelled")
+_NUMBERS = ("scale", "epochs", "patience", "labelled")
+_SENSORS = ("rate", "window", "hop", "segment", "temperature", "held_out", "folds", "specificity")
+NOT_TEXT = (*_MANY, *_NUMBERS, *_SENSORS, "classes", "rich", "poor", "methods", "subgroups")
 _ALWAYS = ("profile", "device", "results", "switches")
 _ONE_VIEW = ("dataset", "view", *OWN, *_ALWAYS)
 NOTEBOOKS: dict[str, tuple[str, ...]] = {
@@ -83,6 +115,11 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
     "09_noise_robustness": (*_ONE_VIEW, "amplitudes", "noise_kind"),
     "10_tables_and_figures": ("datasets", *_ALWAYS),
     "11_paper_and_released_code": _ONE_VIEW,
+    "12_your_own_sensors": (
+        *("title", "signals", "labels", "recording", "subject", "label", "classes", "rich", "poor", "rate"),
+        *("window", "hop", "segment", "methods", "ship", "seeds", "temperature", "held_out", "folds", "labelled"),
+        *("epochs", "patience", "updates", "positive", "specificity", "subgroups", "device", "results"),
+    ),
 }
 # What a profile holds; sweeps may be empty. `datasets` gives each data set those of OWN that differ from the common
 # ones, `sweeps.own` those of OWN_OF_SWEEPS that its sweeps have otherwise than its tables.
@@ -135,7 +172,12 @@ def _require(what: str, kind: str, value: Any, hint: str = "") -> None:
 
 def _faults(run: Run) -> Iterator[str]:
     """What does not fit together in parameters that are right by themselves."""
-    given, profile = run.parameters, run.profile.lower()
+    given = run.parameters
+    if "signals" in given:  # notebook 12
+        if run.ship not in run.methods:
+            yield f"ship is '{run.ship}', which is not among methods, {', '.join(run.methods)}; add it there."
+        return
+    profile = run.profile.lower()
     sources = {dataset: run.of(dataset)["source"] for dataset in run.datasets}
     if sources.get("mimic3") == "real":  # git must not take what comes of it
         if profile in ("demo", "real"):
@@ -151,8 +193,8 @@ def _faults(run: Run) -> Iterator[str]:
             )
     if "view" in given and run.labelled < 1 and run.notebook[:2] in ("08", "09", "11"):
         yield (
-            f"labelled is {run.labelled:g}, and this notebook trains on all labels; use 02 to 07, and `sweeps: {{}}` in "
-            "a profile."
+            f"labelled is {run.labelled:g}, and this notebook trains on all labels; use 02 to 07, and `sweeps: {{}}` "
+            "in a profile."
         )
     of = {source: ", ".join(d for d in sources if sources[d] == source) for source in sources.values()}
     if profile == "demo" and "real" in of:

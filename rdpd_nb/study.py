@@ -24,7 +24,7 @@ from .data.windows import Split, Windows, split
 from .errors import UserError
 from .evaluation import people_resampled
 from .knowledge import extract_knowledge
-from .paper import ANCHOR, METHODS, METRICS, STUDENT_METHODS, Protocol, terms_of
+from .paper import ANCHOR, METRICS, STUDENT_METHODS, Protocol, terms_of, title_of
 from .params import KINDS
 from .records import BY_PERSON, seed_entry
 from .student import Student
@@ -162,8 +162,8 @@ class Study:
     def entries(self) -> dict[str, list[dict]]:
         """By method an entry a seed, as a record has them: scores by window and person, kept epoch, counts.
 
-        Two are of logistic regression, which the networks are held against: 'logistic' on the poor channels, 'logistic,
-        rich' on the rich ones.
+        Two are of logistic regression, which the networks are held against: 'logistic' on the poor channels, and
+        'Logistic regression, rich' on the rich ones.
         """
         found = {
             method: [
@@ -176,7 +176,7 @@ class Study:
             seed: replace(part, train=self.fitted["teacher"][i].member.train)  # those with a label
             for i, (seed, part) in enumerate(self.splits.items())
         }
-        anchors = {f"{ANCHOR.name}, rich": self.rich, ANCHOR.name: self.poor}
+        anchors = {f"{ANCHOR.title}, rich": self.rich, ANCHOR.name: self.poor}
         return {name: fit_anchor(windows, seen) for name, windows in anchors.items()} | found
 
     @cached_property
@@ -185,6 +185,11 @@ class Study:
         tests = [part.test for part in self.splits.values()]
         label, subject = ([of[i] for i in tests] for of in (self.poor.label, self.poor.subject))
         return {method: people_resampled(self.probability(method), label, subject) for method in self.fitted}
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """What each metric is called: of two classes all are the positive one's, so that the macro-F1 is its F1."""
+        return METRICS | ({"macro_f1": "F1"} if len(self.poor.spec.classes) == 2 else {})
 
     @property
     def ratio(self) -> float | None:
@@ -205,7 +210,7 @@ class Study:
                 low, high = statistics.interval(values, self.ratio) or (None, None)
                 draws = self.people.get(method, {}).get(metric, [])
                 people_low, people_high = statistics.people_interval(draws) or (None, None)
-                rows[_title(method), metric] = {
+                rows[title_of(method), metric] = {
                     **{"mean": mean, "sd": deviation, "low": low, "high": high},
                     **{"people_low": people_low, "people_high": people_high, "seeds": len(values)},
                 }
@@ -226,15 +231,15 @@ class Study:
         ours, other = ([entry[metric] for entry in self.entries[name]] for name in (method, against))
         draws = [self.people[name].get(metric) for name in (method, against)]
         found = statistics.paired(ours, other, self.ratio, None if None in draws else tuple(draws))
-        return pd.Series(found, name=f"{_title(method)} less {_title(against)}, {metric}")
+        return pd.Series(found, name=f"{title_of(method)} less {title_of(against)}, {metric}")
 
     def plot(self) -> "Figure":
         """Scores of all methods by metric: mean, and the seeds (under six) or the 95 % interval over them."""
         from .figures import methods_scores  # slow to import
 
-        entries = {_title(method): (method.partition(",")[0], of) for method, of in self.entries.items()}
+        entries = {title_of(method): (method, of) for method, of in self.entries.items()}
         words = f"{self.poor.spec.title}: test scores of {len(self.splits)} {seeds_word(self.poor.spec)}"
-        return methods_scores(entries, words, self.ratio, seeds_word(self.poor.spec))
+        return methods_scores(entries, self.metrics, words, self.ratio, seeds_word(self.poor.spec))
 
     # ------------------------------------------------------------------------------------------------- students
 
@@ -255,7 +260,7 @@ class Study:
         chosen = [f for f in self.fitted[method] if f.member.seed == seed]
         if not chosen:
             raise UserError(f"there is no seed {seed!r}; seeds are {', '.join(map(str, self.splits))}.")
-        scores = self.scores().loc[_title(method)].astype(object)
+        scores = self.scores().loc[title_of(method)].astype(object)
         scores = scores.where(scores.notna(), None)
         intervals = {
             metric: {"score": row["mean"], "low": row["people_low"], "high": row["people_high"]}
@@ -334,12 +339,5 @@ def _summary(rich: Windows, poor: Windows, splits: dict[int, Split], methods: Se
     return (
         f"{len(rich):,} windows of {len(np.unique(rich.subject)):,} subjects{no_label} ({parts} with seed "
         f"{next(iter(splits))}); {len(rich.channels)} rich and {len(poor.channels)} poor channels; a teacher and "
-        f"{', '.join(map(_title, methods))} for {len(splits)} seeds"
+        f"{', '.join(map(title_of, methods))} for {len(splits)} seeds"
     )
-
-
-def _title(method: str) -> str:
-    """What tables call a method."""
-    name, *view = method.split(", ")
-    known = {**METHODS, ANCHOR.name: ANCHOR}
-    return ", ".join([known[name].title if name in known else name, *view])

@@ -88,7 +88,7 @@ def test_a_picture_of_the_scores_has_every_method_and_metric(study):
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert labels == ["Logistic regression, rich", "Logistic regression", "Teacher", "Direct", "Distill", "RDPD",
                       "hard+attention"]  # fmt: skip
-    assert [axis.get_xlabel() for axis in figure.axes] == ["test ROC-AUC", "test PR-AUC", "test macro-F1"]
+    assert [axis.get_xlabel() for axis in figure.axes] == ["test ROC-AUC", "test PR-AUC", "test F1"]
 
 
 def test_the_student_of_the_best_seed_comes_back_from_its_folder_with_the_studys_probabilities(study, tmp_path):
