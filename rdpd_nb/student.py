@@ -134,11 +134,12 @@ class Student:
 
     def json(self) -> str:
         """The text of student.json, a line a field."""
-        fields = {**self.fields(), "weights_sha256": hashlib.sha256(self._packed()).hexdigest()}
+        fields = {**self.fields(), "weights_sha256": hashlib.sha256(self.packed()).hexdigest()}
         lines = (f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items())
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
-    def _packed(self) -> bytes:
+    def packed(self) -> bytes:
+        """The bytes of weights.safetensors."""
         return safetensors.torch.save({name: tensor.contiguous() for name, tensor in self.weights().items()})
 
     def save(self, folder: str | Path) -> None:
@@ -153,7 +154,7 @@ class Student:
             there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
             if other := [name for name in there if name not in (WEIGHTS, ABOUT, CARD) and not name.endswith(".onnx")]:
                 raise UserError(f"{folder} holds '{other[0]}', which is no part of a student; name another folder.")
-            (temporary / WEIGHTS).write_bytes(self._packed())
+            (temporary / WEIGHTS).write_bytes(self.packed())
             (temporary / ABOUT).write_text(self.json(), encoding="utf-8")
             (temporary / CARD).write_text(card(self), encoding="utf-8")
             if folder.is_dir():  # `replace_folder` keeps what is there
