@@ -13,8 +13,9 @@ SCALE ?=
 DEVICE ?=
 RESULTS ?=
 CORES ?=
+PARAMETERS ?=
 
-.PHONY: help setup reproduce site archive test lab data notebooks bench lint
+.PHONY: help setup reproduce own site archive test lab data notebooks bench lint
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ site: setup  ## the profile's executed notebooks, tables and figures as a web si
 
 archive: setup  ## pack the executed notebooks behind figures/PROFILE into archives beside them, to be committed; PROFILE, RESULTS
 	@$(BIN)/python docs/executed.py --profile "$(PROFILE)" --results "$(RESULTS)"
+
+own: setup  ## train on your own sensors and leave a report and a student: PARAMETERS=mine.yaml (none: the embedded Brugada)
+	@$(BIN)/python -m rdpd_nb.report --parameters "$(PARAMETERS)"
 
 test: setup  ## unit tests, the workflow on a tiny profile, and nbval on all notebooks
 	@$(BIN)/python -m pytest -q

@@ -20,6 +20,11 @@ def root() -> Path:
     return Path(__file__).resolve().parents[1]
 
 
+def place(path: str) -> Path:
+    """A file or folder that a parameter names: `~` is the user's own, a relative one counts from the project's."""
+    return root() / Path(path).expanduser()
+
+
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` if the block ends well; else leave nothing."""
