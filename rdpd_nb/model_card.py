@@ -18,9 +18,9 @@ def card(student: "Student") -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return f"""# {spec.title}: {spec.view_titles[student.view]}
 
-A small recurrent convolutional network with attention, trained by the method {method} of RDPD (Hong et al., IJCAI 2019,
-<https://doi.org/10.24963/ijcai.2019/817>). It reads {d} channel{"s" * (d > 1)} at {rate:g} Hz and gives a probability
-for each of: {", ".join(spec.classes)}.
+A small recurrent convolutional network with attention, trained by {method}, of the methods that the paper of RDPD
+compares (Hong et al., IJCAI 2019, <https://doi.org/10.24963/ijcai.2019/817>). It reads {d} channel{"s" * (d > 1)} at
+{rate:g} Hz and gives a probability for each of: {", ".join(spec.classes)}.
 
 ## Intended use
 
@@ -41,7 +41,7 @@ every {spec.hop / rate:g} s. A signal at another rate is resampled, behind a low
 
 ## Data
 
-{"**Simulated**" if about["source"] == "simulated" else about["source"].capitalize()} data, view `{student.view}`.
+{spec.title}, view `{student.view}`; {"**simulated**" if about["source"] == "simulated" else about["source"]} data.
 Fingerprint of the windows: `{about["fingerprint"]}`.
 
 {_list({what: _counted(counts) for what, counts in about["counts"].items()})}
