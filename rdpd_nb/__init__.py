@@ -5,6 +5,7 @@ Member     one model to train: a seed, a method, its windows, and for a student 
 Fitted     a trained member: `fit_one` says what training is, `fit` does it for many at once, `predict` uses it
 Knowledge  all that crosses from rich to poor: one row of soft labels and one of attention for each training window
 record     one JSON a run, from which alone tables and figures are made
+Study      your own sensors: `fit_students` goes the whole way in memory; Student: one model of it, a folder to ship
 
 One way: raw files -> Windows -> teacher -> Knowledge -> student -> record -> tables and figures.
 """
@@ -19,6 +20,8 @@ _HOMES = {
     "models": ("RCNN",),
     "knowledge": ("Knowledge", "extract_knowledge"),
     "training": ("Fitted", "Member", "fit", "fit_one", "make_member", "predict"),
+    "study": ("Study", "fit_students"),
+    "student": ("Student", "load_student"),
     "errors": ("UserError",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -21,8 +21,12 @@ def root() -> Path:
 
 
 def place(path: str) -> Path:
-    """A file or folder that a parameter names: `~` is the user's own, a relative one counts from the project's."""
-    return root() / Path(path).expanduser()
+    """A file or folder that a parameter names: `~` is the user's own, a relative one counts from the project's, and
+    `results` may be $RDPD_RESULTS."""
+    named, elsewhere = Path(path).expanduser(), os.environ.get("RDPD_RESULTS")
+    if elsewhere and named.parts[:1] == ("results",):
+        named = Path(elsewhere, *named.parts[1:])
+    return root() / named
 
 
 @contextmanager

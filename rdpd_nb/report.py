@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -57,6 +58,7 @@ def run(given: dict[str, Any]) -> Path:
     """Execute notebook 12 and write the report; its path. Raises UserError with the notebook's own sentence."""
     import papermill  # takes a second
     from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
 
     folder = place(given["results"])
     try:
@@ -64,11 +66,13 @@ def run(given: dict[str, Any]) -> Path:
     except OSError as error:
         raise UserError(f"results: {folder} cannot be made ({error.strerror}); name another folder.") from None
     print(f"{given['title']}: notebook 12, into {folder}", flush=True)
-    quiet = {"progress_bar": False, "stdout_file": sys.stdout, "cwd": str(root())}
+    how = {"progress_bar": False, "stdout_file": sys.stdout, "cwd": str(root())}
+    if os.name == "posix":  # over TCP a kernel warns that others on this machine could listen
+        how["config"] = Config({"KernelManager": {"transport": "ipc"}})
     source = root() / "notebooks" / f"{NOTEBOOK}.ipynb"
     with replace_file(folder / f"{NOTEBOOK}.ipynb") as path:
         try:
-            papermill.execute_notebook(str(source), str(path), given, **quiet)
+            papermill.execute_notebook(str(source), str(path), given, **how)
         except PapermillExecutionError as error:
             if error.ename == "UserError":
                 raise UserError(error.evalue) from None

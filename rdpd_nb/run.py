@@ -3,7 +3,6 @@
 No other module knows paths. Made by `params.check`.
 """
 
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from . import data
 from .errors import UserError
-from .files import root
+from .files import place, root
 from .paper import Protocol
 
 # What each data set may have its own way.
@@ -52,9 +51,8 @@ class Run:
 
     @property
     def results_root(self) -> Path:
-        """results/<profile>; a relative folder counts from the project's, `results` itself may be $RDPD_RESULTS."""
-        chosen, elsewhere = self.parameters["results"], os.environ.get("RDPD_RESULTS")
-        return root() / (elsewhere if elsewhere and chosen == "results" else chosen) / self.parameters["profile"]
+        """results/<profile>, where `files.place` has `results`."""
+        return place(self.parameters["results"]) / self.parameters["profile"]
 
     @property
     def figures_folder(self) -> Path:
