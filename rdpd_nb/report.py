@@ -20,7 +20,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 img { max-width: 100%; height: auto; }
 table { border-collapse: collapse; font-size: 0.9rem; }
 th, td { padding: 0.15em 0.6em; }
-pre, div.jp-OutputArea-output { overflow-x: auto; }
+pre { white-space: pre-wrap; }
+div.jp-OutputArea-output { overflow-x: auto; }
 a.anchor-link { display: none; }
 @media (prefers-color-scheme: dark) { body { background: #111; color: #ddd; } img { background: white; } }
 """
