@@ -43,7 +43,6 @@ def _of_sensors() -> dict[str, tuple[Callable[[Any], bool], str]]:
     texts = {
         "title": "what the data are called",
         "signals": "a folder, an archive or an .npz file, as text",
-        "labels": "a .csv or .parquet file, as text",
         **dict.fromkeys(("recording", "subject", "label"), "the name of a column of the table of labels"),
         "ship": "one of the methods",
     }
@@ -51,6 +50,7 @@ def _of_sensors() -> dict[str, tuple[Callable[[Any], bool], str]]:
         **{name: (lambda v: _is_text(v, ".*\\S.*"), words) for name, words in texts.items()},
         **{name: (lambda v: _is_list(v, _is_text), words) for name, words in names.items()},
         **{name: (lambda v: _is_number(v) and v > 0, words) for name, words in seconds.items()},
+        "labels": (_is_text, "a .csv or .parquet file, as text, '' where an .npz holds y and subject"),
         "rate": (lambda v: _is_number(v) and v >= 0, "a number of Hz, 0 where the files say it"),
         "classes": (
             lambda v: isinstance(v, dict | list) and len(v) > 1,
@@ -77,7 +77,10 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "source": (lambda v: v in SOURCES, f"one of {', '.join(map(repr, SOURCES))}"),
     "raw": (_is_text, "a folder, as text ('' means $RDPD_RAW or data/raw)"),
     "scale": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 (smallest) to 1 (paper-sized)"),
-    "seeds": (lambda v: _is_list(v, lambda s: _is_int(s) and s >= 0), "a list of different whole numbers from 0"),
+    "seeds": (
+        lambda v: _is_list(v, lambda s: _is_int(s) and 0 <= s < 2**32),
+        "a list of different whole numbers from 0 (to 2^32)",
+    ),
     "epochs": (lambda v: _is_int(v) and v >= 1, "a whole number from 1"),
     "device": (lambda v: _is_text(v, r"auto|cpu|cuda(:\d+)?"), "'auto', 'cpu' or 'cuda'"),
     "results": (lambda v: _is_text(v, ".+"), "a folder, as text"),

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from .errors import UserError
 from .files import place, replace_file, root
 
 NOTEBOOK = "12_your_own_sensors"
+OF_FILES = ("signals", "labels", "recording", "subject", "label", "classes", "rich", "poor")  # say what the files hold
 LOOK = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 img { max-width: 100%; height: auto; }
@@ -30,14 +30,24 @@ a.anchor-link { display: none; }
 def parameters(path: str) -> dict[str, Any]:
     """The notebook's defaults with those of a YAML file in their place, checked; '' is for the defaults alone.
 
-    Results go to results/<name of the file>, where it names no other folder. Raises UserError.
+    A file that names signals says all of OF_FILES, of which the defaults are those of Brugada. Its name is that of the
+    results' folder, and the title, where it gives no others. Raises UserError.
     """
     cells = json.loads((root() / "notebooks" / f"{NOTEBOOK}.ipynb").read_text(encoding="utf-8"))["cells"]
     (defaults,) = ("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", ()))
     given: dict[str, Any] = {}
     exec(defaults, {}, given)  # literals of our own
     if path:
-        given |= {"results": f"results/{Path(path).stem}"} | _read(Path(path).expanduser())
+        found, name = _read(Path(path).expanduser()), Path(path).stem
+        given |= {"results": f"results/{name}"}
+        if set(OF_FILES) & set(found):
+            given |= {"title": name, "rate": 0, "positive": "", "subgroups": []}
+            if missing := [of for of in OF_FILES if of not in found]:
+                need = ", ".join(OF_FILES)
+                raise UserError(
+                    f"PARAMETERS: {path} does not say {', '.join(missing)}; files of one's own need {need}."
+                )
+        given |= found
     params.check(NOTEBOOK, given)
     return given
 
@@ -66,6 +76,7 @@ def run(given: dict[str, Any]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"results: {folder} cannot be made ({error.strerror}); name another folder.") from None
+    (folder / "report.html").unlink(missing_ok=True)  # of an earlier run: beside a new student it would mislead
     print(f"{given['title']}: notebook 12, into {folder}", flush=True)
     how = {"progress_bar": False, "stdout_file": sys.stdout, "cwd": str(root())}
     if os.name == "posix":  # over TCP a kernel warns that others on this machine could listen
@@ -86,13 +97,17 @@ def run(given: dict[str, Any]) -> Path:
 
 def _page(notebook: Path, title: str) -> str:
     """The executed notebook without its code, as one page that needs nothing else."""
+    import nbformat
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
-    body, _ = exporter.from_filename(str(notebook))
-    body = re.sub(r"<p>\s*<a href=\"11_[^<]*</a>\s*</p>", "", body)  # leads to another notebook
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>{LOOK}</style>'
     name = title.replace("&", "&amp;").replace("<", "&lt;")
+    nb = nbformat.read(notebook, as_version=4)
+    first = next(i for i, cell in enumerate(nb.cells) if "params.check(" in cell.source)
+    nb.cells = nb.cells[first + 1 :]  # what comes before is about the notebook
+    exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
+    body, _ = exporter.from_notebook_node(nb)
+    body = f"<h1>{name}: a student of few channels</h1>{body}"
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>{LOOK}</style>'
     return f'<!DOCTYPE html><html lang="en"><head>{head}<title>{name}</title></head><body>{body}</body></html>\n'
 
 

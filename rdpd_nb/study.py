@@ -18,7 +18,8 @@ import numpy as np
 
 from . import statistics, training
 from .anchor import fit_anchor
-from .captions import seeds_word
+from .captions import seeds_word, shows_people
+from .clinical import FEW_PEOPLE
 from .data.pairs import pair
 from .data.windows import Split, Windows, split
 from .errors import UserError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # slow to import
     from matplotlib.figure import Figure
 
 TERMS = ("hard", "soft", "combined", "attention")  # of a student
+PARTS = ("train", "validation", "test")
 CHECKED = ("seeds", "epochs", "patience", "updates", "labelled", "device", "switches")  # as a notebook's parameters
 
 
@@ -66,7 +68,7 @@ def fit_students(
     device: str = "auto",
     title: str = "own data",
     checkpoints: str | Path | None = None,
-    progress: Callable[[str], None] = print,
+    progress: Callable[[str], None] | None = print,
     **sizes: Any,
 ) -> "Study":
     """Train a teacher on rich channels and students on poor ones, for several seeds, to a plateau, and test them.
@@ -93,7 +95,11 @@ def fit_students(
         fits, words = KINDS[name]
         if not _fits(fits, given[name]):
             raise UserError(f"{name} is {given[name]!r}; it should be {words}.")
-    methods = _methods(methods)
+    methods, progress = _methods(methods), progress or (lambda line: None)
+    if checkpoints is not None and not isinstance(checkpoints, str | Path):
+        raise UserError(f"checkpoints is {checkpoints!r}; it should be a folder.")
+    if not isinstance(folds, bool):
+        raise UserError(f"folds is {folds!r}; it should be True or False.")
     if unknown := sorted(set(sizes) - {"kernel", "stride", "teacher", "student"}):
         raise UserError(f"fit_students has no argument '{unknown[0]}'; sizes are kernel, stride, teacher and student.")
     names = {"rich_channels": rich_channels, "poor_channels": poor_channels, "units": units, "title": title}
@@ -148,7 +154,9 @@ class Study:
     def probability(self, method: str, part: str = "test") -> list[np.ndarray]:
         """S(O, 1), Eq. 6, of each seed's model on the windows of a part ('train', 'validation', 'test'): (n, C)."""
         windows = self._windows(method)
-        if part == "test" and method in self._tested:
+        if part not in PARTS:
+            raise UserError(f"there is no part {part!r}; use {', '.join(PARTS)}.")
+        if part == "test":
             return self._tested[method]
         index = [getattr(self.splits[f.member.seed], part) for f in self.fitted[method]]
         return training.predict(self.fitted[method], windows, index, self.settings["device"])
@@ -181,7 +189,13 @@ class Study:
 
     @cached_property
     def people(self) -> dict[str, dict[str, list]]:
-        """By method and metric the mean score over seeds for other test people: a bootstrap of people."""
+        """By method and metric the mean score over seeds for other test people: a bootstrap of people.
+
+        Nothing of fewer than FEW_PEOPLE, and where folds are people: then seeds are people already.
+        """
+        everyone = np.unique(np.concatenate([self.poor.subject[part.test] for part in self.splits.values()]))
+        if len(everyone) < FEW_PEOPLE or not shows_people(self.poor.spec):
+            return {method: {} for method in self.fitted}
         tests = [part.test for part in self.splits.values()]
         label, subject = ([of[i] for i in tests] for of in (self.poor.label, self.poor.subject))
         return {method: people_resampled(self.probability(method), label, subject) for method in self.fitted}
@@ -212,7 +226,8 @@ class Study:
                 people_low, people_high = statistics.people_interval(draws) or (None, None)
                 rows[title_of(method), metric] = {
                     **{"mean": mean, "sd": deviation, "low": low, "high": high},
-                    **{"people_low": people_low, "people_high": people_high, "seeds": len(values)},
+                    **{"people_low": people_low, "people_high": people_high},
+                    "seeds": sum(value is not None for value in values),
                 }
         frame = pd.DataFrame.from_dict(rows, "index").rename_axis(["method", "metric"])
         bounds = ["low", "high", "people_low", "people_high"]
@@ -225,11 +240,12 @@ class Study:
         import pandas as pd
 
         for name in (method, against):
-            self._require(name)
+            if name not in self.entries:
+                raise UserError(f"this study has no method '{name}'; it has {', '.join(self.entries)}.")
         if metric not in self.entries[method][0]:
             raise UserError(f"there is no metric '{metric}'; use one of {', '.join(METRICS)}.")
         ours, other = ([entry[metric] for entry in self.entries[name]] for name in (method, against))
-        draws = [self.people[name].get(metric) for name in (method, against)]
+        draws = [self.people.get(name, {}).get(metric) for name in (method, against)]
         found = statistics.paired(ours, other, self.ratio, None if None in draws else tuple(draws))
         return pd.Series(found, name=f"{title_of(method)} less {title_of(against)}, {metric}")
 
@@ -256,18 +272,24 @@ class Study:
 
     def student(self, method: str = "rdpd", seed: int | None = None) -> Student:
         """The trained student of a seed (where none is named, the best by its validation score), to use or to save."""
+        windows = self._windows(method)
         seed = self.best_seed(method) if seed is None else seed
-        chosen = [f for f in self.fitted[method] if f.member.seed == seed]
-        if not chosen:
+        if seed not in self.splits:
             raise UserError(f"there is no seed {seed!r}; seeds are {', '.join(map(str, self.splits))}.")
-        scores = self.scores().loc[title_of(method)].astype(object)
-        scores = scores.where(scores.notna(), None)
-        intervals = {
-            metric: {"score": row["mean"], "low": row["people_low"], "high": row["people_high"]}
-            for metric, row in scores.iterrows()
-        }
-        about = {"scores": intervals, "counts": self.splits[seed].counts()}
-        return Student.of(chosen[0], self._windows(method), self.rate, self.poor.spec.units, about)
+        at, part = list(self.splits).index(seed), self.splits[seed]
+        chosen = self.fitted[method][at]
+        said, label, people = self.probability(method)[at], windows.label[part.test], windows.subject[part.test]
+        drawn = people_resampled([said], [label], [people]) if len(np.unique(people)) >= FEW_PEOPLE else {}
+        entry, scores = self.entries[method][at], {}
+        for metric in (name for name in (*METRICS, *BY_PERSON) if name in entry):
+            low, high = statistics.people_interval(drawn.get(metric, [])) or (None, None)
+            scores[metric] = {"score": entry[metric], "low": low, "high": high}
+        mean = statistics.mean_and_deviation([entry["roc_auc"] for entry in self.entries[method]])
+        notes = [f"Models of {len(self.splits)} seeds have a ROC-AUC of {mean[0]:.3f} on average."] if mean else []
+        if len(chosen.member.labelled) < len(part.train):
+            notes.append(f"Of {len(part.train):,} training windows {len(chosen.member.labelled):,} had a label.")
+        about = {"scores": scores, "counts": part.counts(), "notes": notes}
+        return Student.of(chosen, windows, self.rate, self.poor.spec.units, about)
 
     def save(self, folder: str | Path, method: str = "rdpd", seed: int | None = None) -> Student:
         """Write that student's folder: weights, all that is needed to use it, and a model card. Returns the student."""
@@ -321,7 +343,14 @@ def _splits(windows: Windows, seeds: list[int]) -> dict[int, Split]:
         raise UserError(f"with folds a seed is one of {people} subjects; {beyond[0]} is none: use 0 to {people - 1}.")
     splits = {seed: split(windows, seed) for seed in seeds}
     for seed, parts in splits.items():
-        for part in ("train",) if windows.spec.split == "folds" else ("train", "validation", "test"):
+        if windows.spec.split == "folds":
+            for part in ("validation", "test"):
+                if len(np.unique(windows.label[getattr(parts, part)])) < 2:
+                    raise UserError(
+                        "with folds every subject needs windows of two classes at least; "
+                        f"{parts.subjects[part][0]} has one, and nothing could be scored: leave folds."
+                    )
+        for part in PARTS[:1] if windows.spec.split == "folds" else PARTS:
             there = windows.label[getattr(parts, part)]
             if absent := [name for c, name in enumerate(windows.spec.classes) if c not in there]:
                 raise UserError(
@@ -336,8 +365,9 @@ def _summary(rich: Windows, poor: Windows, splits: dict[int, Split], methods: Se
     parts = ", ".join(f"{count:,} {part}" for part, count in counts.items())
     unlabelled = int((rich.label < 0).sum())
     no_label = f", {unlabelled:,} without a label" if unlabelled else ""
+    seeds = f"{len(splits)} seed{'s' * (len(splits) > 1)}"
     return (
         f"{len(rich):,} windows of {len(np.unique(rich.subject)):,} subjects{no_label} ({parts} with seed "
         f"{next(iter(splits))}); {len(rich.channels)} rich and {len(poor.channels)} poor channels; a teacher and "
-        f"{', '.join(map(title_of, methods))} for {len(splits)} seeds"
+        f"{', '.join(map(title_of, methods))} for {seeds}"
     )

@@ -51,6 +51,7 @@ def test_csv_files_become_a_report_figures_tables_and_a_student(mine, tmp_path, 
     assert f"report: {out / 'report.html'}" in capfd.readouterr().out
     page = (out / "report.html").read_text()
     assert page.startswith("<!DOCTYPE html>") and "Gait: test scores" in page and page.count("data:image/png") >= 6
+    assert "<h1>Gait: a student of few channels</h1>" in page and "embedded Brugada" not in page
     assert "fit_students(" not in page  # the report is for reading; the notebook beside it has the code
     assert {path.name for path in out.glob("*.png")} == {
         *("scores.png", "reliability.png", "decision_curve.png", "subgroups.png", "attention.png", "cases.png")
@@ -75,10 +76,12 @@ def test_csv_files_become_a_report_figures_tables_and_a_student(mine, tmp_path, 
         ({"poor": "wrist"}, "parameter 'poor' is 'wrist'; it should be a list of different names of channels"),
         ({"folds": 0}, "parameter 'folds' is 0; it should be True or False"),
         ({"title": " "}, "parameter 'title' is ' '; it should be what the data are called"),
+        ({"rich": ..., "poor": ...}, "does not say rich, poor; own files need signals, labels, recording"),
     ],
 )
 def test_a_wrong_parameter_is_one_sentence_before_anything_runs(change, words, mine, tmp_path, capfd):
-    assert report.main(["--parameters", write(mine | change, tmp_path)]) == 2
+    given = {name: value for name, value in (mine | change).items() if value is not ...}
+    assert report.main(["--parameters", write(given, tmp_path)]) == 2
     said = capfd.readouterr()
     assert words in said.err and said.err.count("\n") == 1 and not said.out and not (tmp_path / "out").exists()
 
@@ -100,6 +103,28 @@ def test_a_file_of_parameters_that_is_none(text, words, tmp_path, capfd):
     assert report.main(["--parameters", str(path)]) == 2
     said = capfd.readouterr().err
     assert words in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"subgroups": ["sexe"]}, "sexe"),
+        ({"positive": "jump"}, "jump"),
+        ({"hop": 0.01}, "hop of 0.01 s is less than one sample at 20 Hz"),
+        ({"window": 4.01}, "window of 4.01 s is no whole number of samples at 20 Hz"),
+    ],
+)
+def test_what_does_not_fit_the_files_is_said_before_anything_is_trained(change, words, mine, tmp_path, capfd):
+    assert report.main(["--parameters", write(mine | change, tmp_path)]) == 2
+    said = capfd.readouterr()
+    assert words in said.err and said.err.count("\n") == 1 and "epoch" not in said.out
+
+
+def test_a_report_of_an_earlier_run_is_gone_when_a_run_fails(mine, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.html").write_text("earlier")
+    assert report.main(["--parameters", write(mine | {"positive": "jump"}, tmp_path)]) == 2
+    assert not (tmp_path / "out" / "report.html").exists()
 
 
 def test_what_the_notebook_finds_wrong_comes_out_as_its_sentence(mine, tmp_path, capfd):

@@ -103,7 +103,7 @@ def test_the_student_of_the_best_seed_comes_back_from_its_folder_with_the_studys
     one = student.predict(study.poor[test[:1]][0], rate=RATE)
     np.testing.assert_allclose(one.probability[0], stored[0], atol=1e-6)
     said = student.about["scores"]["roc_auc"]
-    assert said["score"] == pytest.approx(study.scores().loc[("RDPD", "roc_auc"), "mean"])
+    assert said["score"] == scores(stored, study.poor.label[test])["roc_auc"]
 
 
 def test_a_named_seed_and_unknown_ones(study, tmp_path):
@@ -264,7 +264,11 @@ WRONG = [
     ("x_rich", put(np.nan, slice(None), slice(None), 1), "channel 1 of x_rich has no value in any recording"),
     ("x_rich", "signals.npy", "x_rich is text; give an array (windows, samples, channels)"),
     ("x_rich", pd.DataFrame({"a": [1.0]}), "x_rich is one table; give an array"),
-    ("x_rich", 5, "x_rich has shape (); it should be"),
+    ("x_rich", 5, "x_rich is int; give an array"),
+    ("x_rich", None, "x_rich is NoneType; give an array"),
+    ("x_rich", {}, "x_rich is dict; give an array"),
+    ("x_rich", lambda x: (one for one in x), "x_rich is generator; give an array"),
+    ("x_rich", lambda x: torch.from_numpy(x).requires_grad_(), "x_rich cannot be read as arrays (Can't call numpy()"),
     ("x_rich", lambda x: [*x[:-1], x[-1][:, :1]], "recording 59 of x_rich has 1 channels and recording 0 has 2"),
     (
         "x_rich",
@@ -295,6 +299,21 @@ WRONG = [
     ("subject", put("Ann", 4), "subject mixes numbers and names; use one of them"),
     ("subject", lambda s: s + 0.5, "subject holds 0.5; subjects are whole numbers or names"),
     ("subject", lambda s: np.random.default_rng(0).random((60, 2)), "subject has shape (60, 2)"),
+    ("classes", {"calm", "fast"}, "it should be a list of the classes' names, two at least, in order"),
+    ("classes", None, "classes is None; it should be a list"),
+    ("classes", ["calm", " "], "classes is ['calm', ' ']"),
+    ("title", None, "title is None; it should be what the data are called"),
+    ("title", "", "title is ''"),
+    ("units", 5, "units is 5; it should be the unit of the poor channels"),
+    ("folds", "yes", "folds is 'yes'; it should be True or False"),
+    ("checkpoints", 5, "checkpoints is 5; it should be a folder"),
+    ("held_out", "0.2", "held_out is '0.2'; it should be a share, a number above 0"),
+    ("temperature", float("inf"), "temperature is inf"),
+    ("student", (16, 32), "student is (16, 32); it should be a Size, e.g. Size((16, 32), 8)"),
+    ("teacher", Size(16, 8), "it should be a Size, e.g. Size((16, 32), 8)"),
+    ("rich_channels", 5, "rich_channels is 5"),
+    ("rich_channels", ["a", ""], "rich_channels is ['a', '']"),
+    ("seeds", [2**70], "it should be a list of different whole numbers from 0 (to 2^32)"),
     ("classes", "calm", "classes is 'calm'; it should be a list of the classes' names, two at least"),
     ("classes", ["calm"], "classes is ['calm']; it should be a list of the classes' names, two at least"),
     ("classes", ["calm", "calm"], "classes is ['calm', 'calm']"),
@@ -364,9 +383,32 @@ def test_rich_and_poor_in_another_order_are_found_by_a_channel_of_both():
         pair(**given, **HOW, **names)
 
 
+def test_data_frames_give_their_names_and_should_agree_on_their_order():
+    given = made(12)
+    frames = [pd.DataFrame(x, columns=["a", "b"]) for x in given["x_rich"]]
+    rich, poor = pair(**given | {"x_rich": frames, "x_poor": ["b"]}, **HOW)
+    assert rich.channels == ("a", "b") and poor.channels == ("b",)
+    frames[4] = frames[4][["b", "a"]]
+    with pytest.raises(UserError, match="recording 4 of x_rich has columns b, a and recording 0 has a, b"):
+        pair(**given | {"x_rich": frames}, **HOW)
+
+
+def test_names_of_people_with_blanks_are_one_person_and_pandas_gaps_are_missing_labels():
+    given = made(12)
+    who = [f"p{s}" + " " * (i % 2) for i, s in enumerate(given["subject"])]
+    y = pd.array([None, *given["y"][1:]], "Int64")
+    for labels in (
+        y,
+        pd.Series(["fast" if c == 1 else "calm" if c == 0 else None for c in y.fillna(9)], dtype="string"),
+    ):
+        rich, _ = pair(**given | {"subject": who, "y": labels}, **HOW)
+        assert len(set(rich.subject)) == 6 and rich.label.tolist() == [-1, *given["y"][1:]]
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
+        ({"x_poor": ["a"], "poor_channels": ["x"]}, "x_poor names channels already; leave out poor_channels"),
         ({"x_poor": ["c"]}, "x_poor names 'c', which x_rich has not; it has a, b"),
         ({"x_poor": ["a", "a"]}, "x_poor names a channel twice"),
     ],
@@ -387,6 +429,62 @@ def test_recordings_of_many_lengths_need_a_length():
 def test_a_fold_beyond_the_last_person():
     with pytest.raises(UserError, match="with folds a seed is one of 30 subjects; 30 is none: use 0 to 29"):
         fit_students(**made(), **{**SHORT, "seeds": [30]}, folds=True)
+
+
+def test_folds_of_people_with_one_class_each_are_refused():
+    with pytest.raises(UserError, match="with folds every subject needs windows of two classes at least; 1 has one"):
+        fit_students(**made(), **SHORT, folds=True)
+
+
+def test_the_first_recording_may_be_the_one_without_a_label():
+    """Window 0 is also what pads batches."""
+    given = made(70)
+    y = [None, None, *given["y"][2:]]
+    study = fit_students(**given | {"y": y}, **{**SHORT, "epochs": 2})
+    other = fit_students(**given | {"y": y}, **{**SHORT, "epochs": 2})
+    assert 0 in study.fitted["rdpd"][0].member.unlabelled
+    np.testing.assert_array_equal(study.probability("rdpd")[0], other.probability("rdpd")[0])
+
+
+@pytest.mark.parametrize("change", [{"temperature": 1.0}, {"segment": 16}, {"student": Size((8,), 4)}], ids=str)
+def test_checkpoints_of_another_setting_are_not_taken_over(change, tmp_path):
+    given = made()
+    fit_students(**given, **SHORT, checkpoints=tmp_path)
+    said = []
+    again = fit_students(**given, **{**SHORT, **change, "progress": said.append}, checkpoints=tmp_path)
+    fresh = fit_students(**given, **{**SHORT, **change})
+    np.testing.assert_array_equal(again.probability("rdpd")[0], fresh.probability("rdpd")[0])
+    assert not [line for line in said if "taken over" in line]
+
+
+def test_few_people_have_no_interval_over_people():
+    given = made(40)
+    given |= {"subject": np.arange(40) % 4, "y": np.arange(40) // 4 % 2}
+    study = fit_students(**given, **SHORT)
+    assert study.scores()[["people_low", "people_high"]].isna().all(axis=None)
+    assert study.student("rdpd").about["scores"]["roc_auc"]["low"] is None
+
+
+def test_the_card_is_about_the_student_that_is_shipped():
+    study = fit_students(**made(240), **{**SHORT, "seeds": [0, 1]}, labelled=0.25)
+    student = study.student("rdpd", 1)
+    entry = study.entries["rdpd"][1]
+    assert student.about["scores"]["roc_auc"]["score"] == entry["roc_auc"]
+    mean = np.mean([each["roc_auc"] for each in study.entries["rdpd"]])
+    assert student.about["notes"][0] == f"Models of 2 seeds have a ROC-AUC of {mean:.3f} on average."
+    assert re.fullmatch(r"Of 144 training windows 3\d had a label.", student.about["notes"][1])
+
+
+def test_paired_with_logistic_regression_and_wrong_names():
+    study = fit_students(**made(), **SHORT)
+    assert study.paired("rdpd", "logistic")["seeds"] == 1
+    for call, words in [
+        (lambda: study.paired("rdpd", "kd"), "no method 'kd'; it has Logistic regression, rich, logistic, teacher"),
+        (lambda: study.probability("rdpd", "valid"), "no part 'valid'; use train, validation, test"),
+        (lambda: study.student("nope", 0), "no method 'nope'"),
+    ]:
+        with pytest.raises(UserError, match=words):
+            call()
 
 
 def test_the_module_names_no_notebook_and_no_folder_of_the_project():

@@ -55,9 +55,17 @@ def pair(
     Both have one fingerprint, so that what a teacher says of the first is known of the second. Raises UserError, in one
     sentence, for whatever does not fit.
     """
+    if not isinstance(title, str) or not title.strip():
+        raise UserError(f"title is {title!r}; it should be what the data are called.")
+    if not isinstance(units, str):
+        raise UserError(f"units is {units!r}; it should be the unit of the poor channels, as text, '' where unknown.")
+    rich_channels = _columns_of(x_rich, "x_rich") if rich_channels is None else rich_channels
+    poor_channels = _columns_of(x_poor, "x_poor") if poor_channels is None else poor_channels
     rich = _signals(x_rich, "x_rich")
     rich_names = _names(rich_channels, rich[0].shape[1], "rich")
     if _is_text(x_poor):
+        if poor_channels is not None:
+            raise UserError("x_poor names channels already; leave out poor_channels.")
         poor, poor_names = _columns(rich, rich_names, x_poor, rich_channels is None), tuple(x_poor)
     else:
         poor = _signals(x_poor, "x_poor")
@@ -74,6 +82,13 @@ def pair(
     length = len(rich[0]) if length is None else _whole(length, "length", "the number of samples in a window")
     hop = length if hop is None else _whole(hop, "hop", "the number of samples from one window to the next")
     _require_segments(length, segment)
+    for role in ("teacher", "student"):
+        size = own_sizes.get(role)
+        if size is not None and not (isinstance(size, Size) and isinstance(size.filters, tuple)):
+            raise UserError(f"{role} is {size!r}; it should be a Size, e.g. Size((16, 32), 8) of rdpd_nb.data.spec.")
+    for name in {"kernel", "stride"} & set(own_sizes):
+        own_sizes[name] = _whole(own_sizes[name], name, "a number of samples")
+    temperature, held_out = _number(temperature, "temperature", "T"), _number(held_out, "held_out", "a share")
     shape = {"length": length, "segment": segment, "hop": hop, **sizes(segment), **own_sizes}
     shared = {"rate": f"{rate:g} Hz", "units": units, "classes": classes, "temperature": temperature, "split": split}
     windows = []
@@ -95,18 +110,23 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(isinstance(v, str) for v in value)
 
 
+def _are_names(value: Any) -> bool:
+    """Whether it is a list of different names, none of them empty; a set has no order, so that it is none."""
+    return _is_text(value) and all(v.strip() for v in value) and len(set(value)) == len(value)
+
+
 # -------------------------------------------------------------------------------------------------------- signals
 
 
 def _signals(x: Any, name: str) -> list[np.ndarray]:
     """Each recording as (rows, channels) float32, NaN where nothing was measured."""
-    if isinstance(x, str) or hasattr(x, "columns"):
-        what = "text" if isinstance(x, str) else "one table"
+    if not isinstance(x, list | tuple) and (hasattr(x, "columns") or not hasattr(x, "__array__")):
+        what = "one table" if hasattr(x, "columns") else "text" if isinstance(x, str) else type(x).__name__
         raise UserError(f"{name} is {what}; give an array (windows, samples, channels) or a list of (rows, channels).")
     try:
         x = list(x) if isinstance(x, list | tuple) else np.asarray(x)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{name} cannot be read as arrays ({error}).") from None
+    except (TypeError, ValueError, RuntimeError) as error:  # the last: a tensor that wants its gradient
+        raise UserError(f"{name} cannot be read as arrays ({str(error).splitlines()[0]}).") from None
     if not isinstance(x, list) and x.dtype != object:
         if x.ndim == 2 and name == "x_poor":  # (windows, samples) of one channel
             x = x[..., None]
@@ -132,7 +152,7 @@ def _signal(one: Any, what: str) -> np.ndarray:
     try:
         one = np.asarray(one)
         found = one.astype(np.float64) if one.dtype.kind in "fiubO" else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         found = None
     if found is None or np.iscomplexobj(one):
         kind = getattr(one, "dtype", type(one).__name__)
@@ -161,11 +181,25 @@ def _columns(rich: list[np.ndarray], names: Sequence[str], wanted: Sequence[str]
     return [np.ascontiguousarray(signal[:, columns]) for signal in rich]
 
 
+def _columns_of(x: Any, name: str) -> list[str] | None:
+    """What a list of data frames calls its columns, where it is one; all should have the same in the same order."""
+    if not isinstance(x, list | tuple) or not x or not all(hasattr(one, "columns") for one in x):
+        return None
+    first = [str(column) for column in x[0].columns]
+    for i, one in enumerate(x):
+        if [str(column) for column in one.columns] != first:
+            raise UserError(
+                f"recording {i} of {name} has columns {', '.join(map(str, one.columns))} and recording 0 has "
+                f"{', '.join(first)}; bring them into one order."
+            )
+    return first
+
+
 def _names(names: Sequence[str] | None, count: int, side: str) -> tuple[str, ...]:
     """Names of the channels of one side: those given, else numbered."""
     if names is None:
         return tuple(f"{side} {i}" for i in range(count))
-    if isinstance(names, str) or not _is_text(list(names)) or len(set(names)) < len(names) or len(names) != count:
+    if not _are_names(names) or len(names) != count:
         raise UserError(
             f"{side}_channels is {names!r}; it should give the {count} channels of x_{side} different names."
         )
@@ -182,7 +216,7 @@ def _require_pairs(
         if len(one) != len(other):
             raise UserError(
                 f"recording {i} has {len(one):,} rows in x_rich and {len(other):,} in x_poor; both need a row for the "
-                "same instants: resample one to the other's rate."
+                "same instants: resample one to the other's rate (or transpose both, if rows are channels)."
             )
     for name in set(rich_names) & set(poor_names):
         for i, (one, other) in enumerate(zip(rich, poor, strict=True)):
@@ -212,16 +246,15 @@ def _require_different(signals: list[np.ndarray], subject: np.ndarray) -> None:
 
 
 def _classes(classes: Sequence[str]) -> tuple[str, ...]:
-    named = not isinstance(classes, str) and _is_text(list(classes))
-    if not named or len(set(classes)) < len(classes) or len(classes) < 2:
-        raise UserError(f"classes is {classes!r}; it should be a list of the classes' names, two at least.")
+    if not _are_names(classes) or len(classes) < 2:
+        raise UserError(f"classes is {classes!r}; it should be a list of the classes' names, two at least, in order.")
     return tuple(classes)
 
 
 def _labels(y: Sequence, classes: tuple[str, ...], count: int) -> np.ndarray:
     """Index of each recording's class (n,), -1 where there is none (None, NaN)."""
     y = _entries(y, "y", count, "label")
-    missing = np.array([value is None or value != value for value in y])
+    missing = np.array([_is_missing(value) for value in y])
     given = [value for value, gone in zip(y, missing, strict=True) if not gone]
     if not given:
         raise UserError("y holds no label at all; a teacher needs some.")
@@ -252,8 +285,9 @@ def _subjects(subject: Sequence, count: int) -> np.ndarray:
     """Whole numbers or names (n,); numbers written as text count as numbers."""
     subject = _entries(subject, "subject", count, "subject")
     for i, value in enumerate(subject):
-        if value is None or value != value or value == "":
+        if _is_missing(value) or value == "":
             raise UserError(f"recording {i} has no subject; without one nobody can tell who trains and who tests.")
+    subject = [value.strip() if isinstance(value, str) else value for value in subject]  # 'p0 ' and 'p0' are one
     if all(isinstance(value, str) for value in subject) and not all(value.isdecimal() for value in subject):
         return np.array(subject)
     try:
@@ -262,7 +296,16 @@ def _subjects(subject: Sequence, count: int) -> np.ndarray:
         raise UserError("subject mixes numbers and names; use one of them.") from None
     if (found % 1 != 0).any():
         raise UserError(f"subject holds {found[found % 1 != 0][0]:g}; subjects are whole numbers or names.")
-    return np.array([int(value) for value in subject])
+    whole = [int(value) for value in subject]
+    return np.array(whole if max(map(abs, whole)) < 2**62 else [str(value) for value in whole])
+
+
+def _is_missing(value: Any) -> bool:
+    """None, NaN, or pandas' NA, which is neither true nor false."""
+    try:
+        return value is None or bool(value != value)
+    except (TypeError, ValueError):
+        return True
 
 
 def _entries(values: Sequence, name: str, count: int, of: str) -> list:

@@ -74,7 +74,8 @@ def train(
                 due = done in (1, epochs) or done % max(1, epochs // 5) == 0
                 if due or time.perf_counter() - said > QUIET_SECONDS:
                     said = time.perf_counter()
-                    progress(_progress_line(done, epochs, state, (said - began) / (done - first)))
+                    most = "at most " if patience else "about "
+                    progress(_progress_line(done, epochs, state, (said - began) / (done - first), most))
         finally:
             stop.set()
             _release(shards)
@@ -106,7 +107,7 @@ def _release(shards: list[Shard]) -> None:
         shard.release()
 
 
-def _progress_line(done: int, epochs: int, state: dict[str, Tensor], seconds: float) -> str:
+def _progress_line(done: int, epochs: int, state: dict[str, Tensor], seconds: float, most: str) -> str:
     trains = state["stopped"] == 0
     auc = state["history"][:, done - 1, HISTORY.index("validation_roc_auc")]
     auc = auc[trains] if trains.any() else auc[state["stopped"] == done]
@@ -114,5 +115,5 @@ def _progress_line(done: int, epochs: int, state: dict[str, Tensor], seconds: fl
     rest = f", {len(trains) - int(trains.sum())} stopped" if not trains.all() else ""
     return (
         f"epoch {done:3d} of {epochs}  validation ROC-AUC {auc.nanmean():.3f} (mean of {len(auc)} models{rest})"
-        f"  {seconds * done:.0f} s, about {left:.0f} s left"
+        f"  {seconds * done:.0f} s, {most}{left:.0f} s left"
     )

@@ -52,7 +52,7 @@ class Checkpoints:
                     {name: tensor.cpu().contiguous() for name, tensor in state.items()}, path, {"epochs": str(epochs)}
                 )
             if last and self.keep:  # what was kept for other code or parameters has had its time
-                for old in self.path.parent.glob("*.safetensors"):
+                for old in self.path.parent.glob(f"{'[0-9a-f]' * len(self.path.stem)}.safetensors"):
                     if old != self.path:
                         old.unlink()
         except (UserError, SafetensorError, OSError) as error:

@@ -36,7 +36,7 @@ class Setup:
         self.shapes = mask_shapes(self.spec, view)
         self.stack = RCNNStack([RCNN(self.spec, view, seed=m.seed) for m in members], device)
         self.inputs = Inputs(windows, members, device)
-        self.label = torch.from_numpy(windows.label).to(device)
+        self.label = torch.from_numpy(windows.label).clamp_min(0).to(device)  # padding may be a window without a label
         # (E, windows), where a member must not see the label, and the share (E,) that it sees; None where all see all.
         self.hidden = self.labelled = None
         if any(len(m.unlabelled) for m in members):
@@ -91,6 +91,7 @@ class Setup:
             code("rdpd_nb.training"),
             self.windows.fingerprint,
             self.windows.view,
+            str(self.spec),
             settings,
         ]
         for m in self.members:
