@@ -7,6 +7,8 @@ from .paper import METHODS, METRICS
 if TYPE_CHECKING:  # `student` imports this module
     from .student import Student
 
+PERSON = "person_"  # begins the names of scores that count people, not windows
+
 
 def card(student: "Student") -> str:
     """Intended use, how to use it, data, scores, the model, limits."""
@@ -48,7 +50,7 @@ Fingerprint of the windows: `{about["fingerprint"]}`.
 
 ## Scores
 
-{_scores(about["scores"], about["source"] == "simulated")}
+{_scores(student)}
 
 ## The model
 
@@ -73,13 +75,27 @@ def _list(entries: dict[str, str]) -> str:
     return "\n".join(f"- {name}: {words}" for name, words in entries.items())
 
 
-def _scores(scores: dict[str, dict], simulated: bool) -> str:
-    if not scores:
+def _scores(student: "Student") -> str:
+    about, classes = student.about, student.spec.classes
+    if not about["scores"]:
         return "None were recorded."
     lines = ["| score | value | 95 % interval |", "|---|---|---|"]
-    for name, entry in scores.items():
+    for name, entry in about["scores"].items():
         value, low, high = ("none" if entry[key] is None else f"{entry[key]:.3f}" for key in ("score", "low", "high"))
         between = "none" if "none" in (low, high) else f"{low} to {high}"
-        lines.append(f"| {METRICS.get(name, name)} | {value} | {between} |")
-    on = "simulated people" if simulated else "people"
-    return f"On {on} whom it was not trained on:\n\n" + "\n".join(lines)
+        lines.append(f"| {_name_of(name, len(classes))} | {value} | {between} |")
+    tested = {what: counts["test"] for what, counts in about["counts"].items() if "test" in counts}
+    size = " of ".join(f"{count:,} {what}" for what, count in tested.items()) or "windows"
+    data = "simulated data, " if about["source"] == "simulated" else ""
+    whose = f"PR-AUC and F1 are those of '{classes[1]}'." if len(classes) == 2 else "All are means over the classes."
+    if any(name.startswith(PERSON) for name in about["scores"]):
+        whose += " By person: of the mean of each person's probabilities."
+    on = f"On the test part of its own split (seed {about['seed']}): {data}{size} that it was not trained on."
+    return f"{on} {whose}\n\n" + "\n".join(lines)
+
+
+def _name_of(score: str, classes: int) -> str:
+    """What a score is called in words; of two classes the macro-F1 is the positive one's F1."""
+    metric = score.removeprefix(PERSON)
+    name = "F1" if metric == "macro_f1" and classes == 2 else METRICS.get(metric, metric)
+    return f"{name} by person" if metric != score else name

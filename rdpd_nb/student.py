@@ -34,6 +34,7 @@ from .errors import UserError
 from .files import replace_folder
 from .model_card import card
 from .models import RCNN
+from .paper import title_of
 from .training import Fitted
 
 FORMAT = 1  # of student.json; raised by whoever changes its fields
@@ -41,6 +42,7 @@ WEIGHTS, ABOUT, CARD = "weights.safetensors", "student.json", "README.md"
 AGAIN = "copy the folder again, or save the student again"
 AT_ONCE = 512  # windows in one pass of the model: bounds memory
 FAR = 20  # standard deviations from the training data's mean: half a channel beyond is in another unit
+SMALL = 300  # times less than in training: a channel that varies so little, near 0, is in another unit (V for mV)
 RATES_APART = 100  # times, of two rates in Hz; more is a slip (kHz, a period in place of a rate)
 
 
@@ -92,9 +94,9 @@ class Student:
         """The student in a trained member, of the windows it was trained on; the model is copied, in float32.
 
         rate: of the windows, in Hz. units: one for all channels, or one a channel; "" for unknown. about: `scores`, by
-        name, {"roc_auc": {"score": 0.9, "low": 0.8, "high": 0.95}} with None where there is no number; `counts`, as
-        `Split.counts` (without it, of training and validation); `use`, what it is meant for; `notes`, its limits, a
-        sentence each. The other fields of FIELDS are filled in here.
+        name, {"roc_auc": {"score": 0.9, "low": 0.8, "high": 0.95}}, of this model on its own test part, None where
+        there is no number; `counts`, as `Split.counts` (without it, of training and validation); `use`, what it is
+        meant for; `notes`, its limits, a sentence each. The other fields of FIELDS are filled in here.
         """
         old, view, member = windows.spec, windows.view, fitted.member
         about = _plain(_origin(fitted, windows) | (about or {}))
@@ -109,6 +111,13 @@ class Student:
         mean, std = (np.asarray(array, np.float32) for array in (member.mean, member.std))
         units = tuple(_several("" if units is None else units, len(channels), "units"))
         return cls(model, spec, view, mean, std, rate, units, about)
+
+    def __repr__(self) -> str:
+        about = self.about
+        return (
+            f"Student({self.spec.title}, view {self.view}: {title_of(about['method'])}, seed {about['seed']}; "
+            f"{_names(self.channels)} at {self.rate:g} Hz)"
+        )
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -147,7 +156,7 @@ class Student:
 
         Raises UserError where `folder` is a file or holds anything else, or cannot be written.
         """
-        folder = Path(os.path.realpath(folder))
+        folder = Path(os.path.realpath(_folder(folder)))
         if folder.is_file():
             raise UserError(f"{folder} is a file; name a folder for the student.")
         with replace_folder(folder) as temporary:
@@ -194,8 +203,9 @@ class Student:
         order. units: one for all, or one a channel; where both sides name one, they should be the same.
 
         Windows begin every `hop` samples from the first on; what is left over at the end is not used. Raises UserError
-        for a signal of another form, of other channels or units, too short, without any value of a channel, or with
-        more than half of a channel beyond FAR standard deviations of the training data.
+        for a signal of another form, of other channels or units, too short, without any value of a channel, with more
+        than half of a channel beyond FAR standard deviations of the training data, or with a channel that varies, but
+        over SMALL times less than the training data and as near to 0 as they would be in a unit so much larger.
         """
         if channels is None and all(isinstance(name, str) for name in getattr(signal, "columns", [0])):
             channels = list(signal.columns)
@@ -273,10 +283,14 @@ class Student:
             values = values[np.isfinite(values)].astype(np.float64)
             if not len(values):
                 raise UserError(f"channel '{channel}' is missing throughout the signal; give a recording that has it.")
-            if (np.abs(values - mean) > FAR * std).mean() > 0.5:
+            far = (np.abs(values - mean) > FAR * std).mean() > 0.5
+            # A steady channel, at the level that it had in training, is none of these.
+            near_0 = np.median(np.abs(values)) * SMALL < abs(mean) + FAR * std
+            if far or (near_0 and np.ptp(values) > 0 and values.std() * SMALL < std):
                 raise UserError(
-                    f"channel '{channel}' has a median of {np.median(values):.4g} where the training data had a mean "
-                    f"of {mean:.4g} and a deviation of {std:.4g} ({unit or 'unit unknown'}); is it in another unit?"
+                    f"channel '{channel}' has a median of {np.median(values):.4g} and a deviation of "
+                    f"{values.std():.4g} where the training data had a mean of {mean:.4g} and a deviation of {std:.4g} "
+                    f"({unit or 'unit unknown'}); is it in another unit?"
                 )
 
 
@@ -316,7 +330,7 @@ def load_student(folder: str | Path) -> Student:
     Raises UserError where the folder or a file of it is missing, a field of student.json is missing, unknown or not
     what it should be, the format is another version's, or the weights are damaged or another model's.
     """
-    folder = Path(folder)
+    folder = _folder(folder)
     if not folder.is_dir():
         raise UserError(
             f"no student at {folder}: {'that is a file' if folder.exists() else 'there is no such folder'}."
@@ -332,6 +346,12 @@ def load_student(folder: str | Path) -> Student:
         return Student(model, spec, fields["view"], mean, std, fields["rate"], tuple(fields["units"]), about)
     except UserError as error:
         raise UserError(f"{folder}: {error}") from None
+
+
+def _folder(name: str | Path) -> Path:
+    if not isinstance(name, str | os.PathLike) or not str(name).strip():
+        raise UserError(f"the folder is {name!r}; name the one of the student.")
+    return Path(name)
 
 
 def _read(path: Path) -> bytes:

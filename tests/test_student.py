@@ -227,6 +227,11 @@ def test_what_a_student_says_of_itself(student):
     assert student.fields()["filters"] == [5, 4] and student.spec.temperature == 4
 
 
+def test_a_student_is_one_line(student):
+    assert repr(student) == "Student(Bicycle, view two: Direct, seed 0; wrist, saddle at 50 Hz)"
+    assert repr(make_student(method="hard+soft")).startswith("Student(Bicycle, view two: hard+soft, seed 0;")
+
+
 def test_it_keeps_no_unused_weights_and_not_the_trained_model_itself():
     windows = make_windows()
     fitted = make_fitted(windows)
@@ -276,9 +281,28 @@ def test_the_card_says_what_it_is_for_and_how_well_it_does(tmp_path):
     assert "Finding out what a road is like." in text and "- Twelve riders of one town.\n" in text
     assert "wrist (mV), saddle (mV)" in text and "- windows: " in text and "simulated" not in text
     bare = student_module.card(make_student(source="simulated", units="", use=""))
-    assert "**simulated** data" in bare and "On simulated people" in bare and "unit unknown" in bare
+    assert "**simulated** data" in bare and "0): simulated data, windows that it" in bare and "unit unknown" in bare
     assert "Nobody has said of another use" in bare
     assert "None were recorded." in student_module.card(make_student(scores={}))
+
+
+def test_the_card_names_its_scores_and_what_they_are_of():
+    names = ("roc_auc", "macro_f1", "person_roc_auc", "person_macro_f1", "other")
+    scores = dict.fromkeys(names, {"score": 0.5, "low": None, "high": None})
+    windows = make_windows()
+    text = student_module.card(make_student(2, scores=scores, counts=split(windows, 2).counts()))
+    rows = re.findall(r"^\| ([^|]+?) \| 0\.500 \| none \|$", text, re.MULTILINE)
+    assert rows == ["ROC-AUC", "F1", "ROC-AUC by person", "F1 by person", "other"]
+    tested = len(split(windows, 2).test)
+    assert (
+        f"On the test part of its own split (seed 2): {tested} windows of {tested} subjects that it was not trained "
+        "on. PR-AUC and F1 are those of 'gravel'. By person: of the mean of each person's probabilities.\n"
+    ) in text
+    three = make_student(scores={"macro_f1": scores["roc_auc"]})
+    spec = Spec(**{**vars(three.spec), "classes": ("road", "gravel", "sand")})
+    text = student_module.card(Student(**{**vars(three), "spec": spec}))
+    assert "| macro-F1 | 0.500 |" in text and "All are means over the classes.\n" in text
+    assert "On the test part of its own split (seed 0): windows that it was not trained on." in text
 
 
 def test_the_cards_commands_run(tmp_path, monkeypatch):
@@ -349,8 +373,13 @@ WRONG_SIGNALS = {
     ),
     "microvolts": (
         dict(signal=SIGNAL * [1, 1000]),
-        r"channel 'saddle' has a median of \d{4} where the training data had a mean of 3\.\d+ and a deviation of "
-        r"0\.\d+ \(mV\); is it in another unit\?",
+        r"channel 'saddle' has a median of \d{4} and a deviation of \d+\.?\d* where the training data had a mean of "
+        r"3\.\d+ and a deviation of 0\.\d+ \(mV\); is it in another unit\?",
+    ),
+    "volts": (
+        dict(signal=SIGNAL * [1, 1e-3]),
+        r"channel 'saddle' has a median of 0\.00\d+ and a deviation of 0\.000\d+ where the training data had a mean of "
+        r"3\.\d+ and a deviation of 0\.\d+ \(mV\); is it in another unit\?",
     ),
 }  # fmt: skip
 
@@ -370,6 +399,23 @@ def test_a_few_values_far_off_are_let_through(student):
     signal[:101] = 1000
     with pytest.raises(UserError, match="is it in another unit"):
         student.predict(signal)
+
+
+def test_a_channel_that_hardly_varies_is_let_through_at_its_usual_level(student):
+    still = SIGNAL.copy()
+    still[:, 0] = 0  # a lead that fell off
+    assert student.predict(still).mean.shape == (2,)
+    still[:, 0] = 0.001 * SIGNAL[:, 0]
+    with pytest.raises(UserError, match="channel 'wrist' has .* is it in another unit"):
+        student.predict(still)
+    still[:, 0] += 3  # as much as in training
+    assert student.predict(still).mean.shape == (2,)
+    around_0 = Student(**{**vars(student), "mean": np.zeros_like(student.mean)})  # as an ECG
+    signal = SIGNAL - SIGNAL.mean(0)
+    least = 1 / student_module.SMALL * student.std / signal.std(0)
+    assert around_0.predict(1.01 * least * signal).mean.shape == (2,)
+    with pytest.raises(UserError, match="is it in another unit"):
+        around_0.predict(0.99 * least * signal)
 
 
 @pytest.mark.parametrize(
@@ -587,3 +633,10 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, student):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(UserError, match="could not be written|is a file"):
         student.save(tmp_path / "loop" / "shipped")
+
+
+@pytest.mark.parametrize("folder", [None, 3, True, "", ["shipped"]])
+def test_what_is_no_name_of_a_folder_is_one_sentence(student, folder):
+    for act in (student.save, load_student):
+        with pytest.raises(UserError, match=f"^the folder is {re.escape(repr(folder))}; name the one of the student.$"):
+            act(folder)
