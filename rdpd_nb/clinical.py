@@ -7,7 +7,7 @@ does not fit is a `UserError`.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 from numbers import Real
 from typing import NamedTuple
 
@@ -24,15 +24,16 @@ from scipy import optimize, special, stats
 from .errors import UserError
 from .evaluation import RESAMPLED, people_resampled, scores
 from .figures import COLOURS, MARKERS, WIDTH
-from .paper import METHODS, METRICS
+from .paper import METRICS, title_of
 from .statistics import LEVEL, people_interval
 
 COOLEST, HOTTEST = 0.05, 20.0  # temperatures that are tried
 DRAWS = 500  # of people, as `evaluation.people_resampled`
-FEW_PEOPLE = 5  # with fewer of a class, draws of people say nothing of others
+FEW_PEOPLE = 5  # fewer of a kind say nothing of others: no interval over people
 FEW_VALUES = 5  # numbers with no more different values than these are not cut
 MANY_VALUES = 20  # a column with more is no subgroup
 ATTENTION = LinearSegmentedColormap.from_list("attention", ["white", COLOURS["kd"]])  # a black line reads on it
+OTHER_COLOUR, OTHER_MARKERS = "#0072B2", "<>*h"  # of methods that the paper does not have
 CALLED = "the class called"  # what `reliability` is about where no class is chosen
 
 
@@ -198,7 +199,7 @@ def operating_point(
     """The lowest threshold with that specificity on validation rows, and what it does on test rows.
 
     Intervals are percentiles over draws of test people, those of `evaluation.people_resampled`. A score of 0 or 1 is so
-    in every draw: then Wilson's, of as many cases as people. NaN where nothing is of that kind, or only one person.
+    in every draw: then Wilson's, of as many cases as people. NaN where the score is of under FEW_PEOPLE people.
     """
     if not _inside(specificity, 0, 1):
         raise UserError(f"specificity is {specificity}; give a number between 0 and 1, like 0.9.")
@@ -232,13 +233,14 @@ def _share_over_people(which: np.ndarray, hit: np.ndarray, person: np.ndarray, t
     """Share, its interval, windows and people; person (n,) from 0, times (draws, people) each was drawn."""
     of, hits = (np.bincount(person[rows], minlength=times.shape[1]) for rows in (which, hit))
     share, people = _share(which, hit), int((of > 0).sum())
-    if people and share in (0, 1) and times.shape[1] > 1:
+    if people < FEW_PEOPLE:
+        interval = None
+    elif share in (0, 1):
         interval = _wilson(share * people, people)
     else:
         with np.errstate(invalid="ignore"):  # draws without such a row
-            drawn = (times @ hits) / (times @ of)
-        interval = (people_interval(drawn) if times.shape[1] > 1 else None) or (np.nan, np.nan)
-    return share, *interval, int(which.sum()), people
+            interval = people_interval((times @ hits) / (times @ of))
+    return share, *(interval or (np.nan, np.nan)), int(which.sum()), people
 
 
 # ------------------------------------------------------------------------------------------------------ subgroups
@@ -246,7 +248,7 @@ def _share_over_people(which: np.ndarray, hit: np.ndarray, person: np.ndarray, t
 
 def subgroups(
     probability: ArrayLike, y: ArrayLike, subject: ArrayLike, groups: pd.DataFrame,
-    cuts: Mapping[str, Sequence[float]] | None = None,
+    cuts: Mapping[str, Sequence[float]] | None = None, classes: Sequence[str] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """The scores of `evaluation.scores` of all rows, then of those with each value of each column of groups (n rows).
 
@@ -254,9 +256,13 @@ def subgroups(
     each cut belongs below. Empty and infinite ones are 'missing'. Columns of the result: column, value, windows,
     people, positive (share of class 1 where there are two), each score with its `_low` and `_high` (95 % over draws of
     people), and note. Without a row of some class there is no score, with under FEW_PEOPLE people of one no interval:
-    the note says so. PR-AUC and F1 rise with the positive share, so that groups of other shares compare by ROC-AUC.
+    the note says so, with the title of that class where `classes` has those of all C. PR-AUC and F1 rise with the
+    positive share, so that groups of other shares compare by ROC-AUC.
     """
     p, label, who = _checked(probability, y, subject)
+    titles = [f"class {c}" for c in range(p.shape[1])] if classes is None else classes
+    if isinstance(titles, str) or len(titles) != p.shape[1]:
+        raise UserError(f"classes are {classes!r}; give the titles of all {p.shape[1]} classes, in their order.")
     if not isinstance(groups, pd.DataFrame) or len(groups) != len(p):
         size = f"has {len(groups)} rows" if isinstance(groups, pd.DataFrame) else "is no data frame"
         raise UserError(f"groups {size}; give a data frame with one row for each of the {len(p)} rows of probability.")
@@ -265,16 +271,16 @@ def subgroups(
     if unknown := [column for column in cuts or () if column not in groups]:
         there = ", ".join(map(str, groups))
         raise UserError(f"cuts names '{unknown[0]}', which is no column of groups; its columns are {there}.")
-    rows = [{"column": "all", "value": ""} | _scored(p, label, who)]
+    rows = [{"column": "all", "value": ""} | _scored(p, label, who, titles)]
     for column in groups:
-        for value, there in _parts(groups[column], (cuts or {}).get(column)).items():
+        for value, there in parts_of(groups[column], (cuts or {}).get(column)).items():
             if there.any():
-                rows.append({"column": column, "value": value} | _scored(p[there], label[there], who[there]))
+                rows.append({"column": column, "value": value} | _scored(p[there], label[there], who[there], titles))
     return pd.DataFrame(rows)
 
 
-def _parts(values: pd.Series, cuts: Sequence[float] | None) -> dict[str, np.ndarray]:
-    """The rows (n,) bool of each subgroup, by its name."""
+def parts_of(values: pd.Series, cuts: Sequence[float] | None = None) -> dict[str, np.ndarray]:
+    """The rows (n,) bool of each subgroup that `subgroups` makes of a column, by its name; else UserError."""
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         number = values.to_numpy(float, na_value=np.nan)
         missing, different = ~np.isfinite(number), np.unique(number[np.isfinite(number)])
@@ -294,13 +300,14 @@ def _parts(values: pd.Series, cuts: Sequence[float] | None) -> dict[str, np.ndar
     else:
         text, missing = values.astype(str).to_numpy(object), (values.isna() | (values == "")).to_numpy(bool)
         if len(different := sorted(set(text[~missing]))) > MANY_VALUES:
-            raise UserError(f"column '{values.name}' has {len(different)} values, too many for groups; leave it out.")
+            fault = f"column '{values.name}' has {len(different)} values, more than {MANY_VALUES}"
+            raise UserError(f"{fault}; leave it out of `subgroups`.")
         parts = {value: (text == value) & ~missing for value in different}
     return parts | {"missing": missing | parts.get("missing", False)}
 
 
-def _scored(p: np.ndarray, y: np.ndarray, subject: np.ndarray) -> dict:
-    """Counts, scores and intervals of some rows."""
+def _scored(p: np.ndarray, y: np.ndarray, subject: np.ndarray, titles: Sequence[str]) -> dict:
+    """Counts, scores and intervals of some rows; titles of all classes."""
     classes = range(p.shape[1])
     people = [len(np.unique(subject[y == c])) for c in classes]
     rare = int(np.argmin(people))
@@ -312,7 +319,7 @@ def _scored(p: np.ndarray, y: np.ndarray, subject: np.ndarray) -> dict:
     for name in RESAMPLED:
         low, high = (people_interval(draws[name]) if draws else None) or (np.nan, np.nan)
         found |= {name: values.get(name, np.nan), f"{name}_low": low, f"{name}_high": high}
-    return found | {"note": f"too few of class {rare}: {people[rare]} people" if people[rare] < FEW_PEOPLE else ""}
+    return found | {"note": f"too few of {titles[rare]}: {people[rare]} people" if people[rare] < FEW_PEOPLE else ""}
 
 
 # ------------------------------------------------------------------------------------------------ decisions, cases
@@ -381,16 +388,19 @@ def draw_reliability(
 
 
 def draw_decision_curve(curves: Mapping[str, pd.DataFrame], title: str = "", positive: str = "class 1") -> Figure:
-    """Tables of `decision_curve` by method, of the same rows and thresholds; positive: that class's title."""
-    if not curves or (unknown := [name for name in curves if name not in METHODS]):
-        raise UserError(f"{unknown[0] if curves else 'nothing'} is no method; name curves by {', '.join(METHODS)}.")
+    """Tables of `decision_curve` by method or spelled out terms, of the same rows and thresholds; positive: that
+    class's title."""
+    if not curves:
+        raise UserError("there is no curve to draw; give one at least, by the name of its method.")
     figure, axis = plt.subplots(figsize=(WIDTH * 0.8, 4))
     first = next(iter(curves.values()))
     axis.plot(first["threshold"], first["all"], "--", color="black", linewidth=1, label="treat everybody as positive")
     axis.plot(first["threshold"], first["none"], ":", color="black", linewidth=1.5, label="treat nobody as positive")
+    others = cycle(OTHER_MARKERS)
     for method, curve in curves.items():
-        axis.plot(curve["threshold"], curve["model"], color=COLOURS[method], linewidth=2, label=METHODS[method].title,
-                  marker=MARKERS[method], markevery=max(1, len(curve) // 12))  # fmt: skip
+        look = {"color": COLOURS.get(method, OTHER_COLOUR), "marker": MARKERS.get(method) or next(others)}
+        axis.plot(curve["threshold"], curve["model"], linewidth=2, label=title_of(method),
+                  markevery=max(1, len(curve) // 12), **look)  # fmt: skip
     top = max(0.01, *(curve[["model", "all"]].max(axis=None) for curve in curves.values()))
     axis.set(xlim=(0, 1), ylim=(-0.35 * top, 1.1 * top), ylabel="net benefit (true positives a row)")
     axis.set_xlabel(f"threshold: probability of {positive} from which one acts")

@@ -236,17 +236,22 @@ def test_draws_of_people_are_those_of_evaluation():
 
 
 def test_a_score_of_1_has_wilson_s_interval_of_people_not_of_windows():
-    p = two(np.tile([0.1, 0.2, 0.3, 0.8, 0.9], 4))
-    y, subject = (p[:, 1] > 0.5).astype(int), np.tile(np.arange(5), 4)
-    row = clinical.operating_point(p, y, p, y, subject).scores.loc["sensitivity"]
-    expected = stats.binomtest(2, 2).proportion_ci(method="wilson")
-    assert (row["test"], row["low"], row["high"], row["windows"], row["people"]) == (
-        1,
-        expected.low,
-        expected.high,
-        8,
-        2,
-    )
+    p = two(np.tile([0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95], 4))
+    y, subject = (p[:, 1] > 0.5).astype(int), np.tile(np.arange(9), 4)
+    found = clinical.operating_point(p, y, p, y, subject).scores
+    expected = stats.binomtest(5, 5).proportion_ci(method="wilson")
+    assert found.loc["sensitivity", "test":].tolist() == [1, expected.low, expected.high, 20, 5]
+    few = found.loc["specificity"]  # of 4 people
+    assert (few["test"], few["people"]) == (1, 4) and few[["low", "high"]].isna().all()
+
+
+def test_few_people_of_a_kind_have_no_interval_whatever_their_windows():
+    p, y, subject = made_up(n=600, people=60)
+    without = clinical.operating_point(p, y, p, y, np.where(y == 0, subject % 4, subject)).scores
+    assert without.loc["specificity", "people"] == 4 and without.loc["specificity", ["low", "high"]].isna().all()
+    assert without.loc["specificity", "test"] < 1 and without.loc["sensitivity", ["low", "high"]].notna().all()
+    enough = clinical.operating_point(p, y, p, y, np.where(y == 0, subject % 5, subject)).scores
+    assert enough.loc["specificity", "people"] == 5 and enough.loc["specificity", ["low", "high"]].notna().all()
 
 
 def test_what_nobody_is_called_has_no_share():
@@ -302,6 +307,11 @@ def test_too_few_of_a_class_have_no_interval_and_none_no_score():
         table.loc["none of 1", "roc_auc"]
     )
     assert table.loc["all 1", "note"] == "too few of class 0: 0 people" and table.loc["all 1", "positive"] == 1
+    named = clinical.subgroups(p, y, subject, pd.DataFrame({"site": site}), classes=("no Brugada", "Brugada"))
+    assert named.set_index("value").loc[["many", "all 1"], "note"].tolist() == [
+        "too few of Brugada: 4 people",
+        "too few of no Brugada: 0 people",
+    ]
 
 
 def test_numbers_are_cut_at_the_median_or_where_said():
@@ -467,6 +477,15 @@ def test_every_method_has_a_colour_for_its_curve(drawn):
     assert len(clinical.draw_decision_curve(dict.fromkeys(METHODS, curve)).axes[0].lines) == 2 + len(METHODS)
 
 
+def test_a_method_that_spells_out_its_terms_has_a_curve_too(drawn):
+    curve = clinical.decision_curve(*made_up()[:2])
+    names = ["rdpd", "hard+soft", "hard+attention", "logistic"]
+    lines = clinical.draw_decision_curve(dict.fromkeys(names, curve)).axes[0].lines[2:]
+    assert [line.get_label() for line in lines] == ["RDPD", "hard+soft", "hard+attention", "Logistic regression"]
+    assert len({line.get_marker() for line in lines}) == 4
+    assert lines[1].get_color() not in COLOURS.values() and lines[3].get_color() == COLOURS["logistic"]
+
+
 def test_subgroups_are_drawn_a_row_each_with_why_one_is_missing(drawn):
     p, y, subject = made_up()
     table = clinical.subgroups(p, y, subject, pd.DataFrame({"site": np.where((y == 0) & (subject < 30), "A", "B")}))
@@ -572,8 +591,13 @@ WRONG = {
     "groups a dict": (lambda: clinical.subgroups(P, Y, WHO, {"sex": []}), "groups is no data frame"),
     "ids": (
         lambda: clinical.subgroups(*made_up(), pd.DataFrame({"id": [f"{i}." for i in range(300)]})),
-        "'id' has 300 values",
+        "column 'id' has 300 values, more than 20; leave it out of `subgroups`.",
     ),
+    "class titles": (
+        lambda: clinical.subgroups(P, Y, WHO, GROUPS, classes=["ill"]),
+        "classes are ['ill']; give the titles of all 2 classes, in their order",
+    ),
+    "one class title": (lambda: clinical.subgroups(P, Y, WHO, GROUPS, classes="ab"), "classes are 'ab'; give the tit"),
     "columns": (
         lambda: clinical.subgroups(P, Y, WHO, GROUPS.set_axis(["a", "a"], axis=1)),
         "groups has two columns 'a'",
@@ -592,8 +616,7 @@ WRONG = {
     "threshold 1": (lambda: clinical.decision_curve(P, Y, [0.5, 1]), "should be numbers from 0 to below 1"),
     "no thresholds": (lambda: clinical.decision_curve(P, Y, []), "should be numbers from 0 to below 1"),
     "threshold text": (lambda: clinical.decision_curve(P, Y, ["a"]), "thresholds is no array of numbers"),
-    "method": (lambda: clinical.draw_decision_curve({"ours": None}), "ours is no method; name curves by teacher"),
-    "no curve": (lambda: clinical.draw_decision_curve({}), "nothing is no method"),
+    "no curve": (lambda: clinical.draw_decision_curve({}), "there is no curve to draw; give one at least"),
     "metric": (lambda: clinical.draw_subgroups(pd.DataFrame(), "auc"), "metric is 'auc'; subgroups have roc_auc"),
     "segments": (
         lambda: clinical.draw_attention(X[0], ["I", "II"], 10, [0.2, 0.3, 0.5]),
