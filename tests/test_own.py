@@ -6,6 +6,7 @@ import os
 import re
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -223,7 +224,7 @@ def test_a_parquet_table(tmp_path, label):
     folder = make_folder(tmp_path)
     frame = pd.DataFrame({"file": ["r10", "r2", "r1", "r11"], "who": ["b", "b", "c", "01"], "label": label})
     frame.to_parquet(folder / "labels.parquet")
-    classes = {"well": False, "ill": True} if label[0] is True else CLASSES
+    classes = {"well": "False", "ill": "True"} if label[0] is True else CLASSES
     own = read(folder, labels=folder / "labels.parquet", recording="file", subject="who", classes=classes)
     assert own.label.tolist() == [0, -1 if label[1] is None else 0, 1, 1]
     assert own.subject.tolist() == ["c", "b", "b", "01"]
@@ -313,7 +314,7 @@ def test_of_people_with_the_same_signals_a_labelled_one_is_kept(tmp_path):
     assert own.table["recording"].tolist() == ["r2", "r10", "r11", "r12"] and (own.label >= 0).all()
 
 
-@pytest.mark.parametrize(("step", "rate"), [(0.01, 100), (1 / 128, 128), (0.5, 2), (1 / 3, 3)])
+@pytest.mark.parametrize(("step", "rate"), [(0.01, 100), (1 / 128, 128), (0.5, 2), (1 / 3, 3), (300, 1 / 300)])
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_column_of_times_says_the_rate(tmp_path, step, rate, kind):
     folder = make_folder(tmp_path, kind)
@@ -340,6 +341,84 @@ def test_wfdb_in_other_formats_with_gaps_and_offsets(tmp_path, fmt):
     assert own.units == ("mV", "mV", "uV") and [len(s) for s in own.signals] == [501, 9, 9, 9]
     np.testing.assert_array_equal(np.isnan(own.signals[0]), np.isnan(signal[:, [2, 0, 1]]))
     np.testing.assert_allclose(own.signals[0], signal[:, [2, 0, 1]], atol=0.051)  # half a unit of 1/10
+
+
+# ------------------------------------------------------------------------------ what is asked of what was read
+
+
+@pytest.fixture
+def own(tmp_path):
+    """The four recordings at 100 Hz; a table of a number and two texts."""
+    return replace(read(make_folder(tmp_path)), table=pd.DataFrame({"recording": NAMES, "age": 1.5, "sex": "f"}))
+
+
+def test_subgroups_and_a_positive_class_that_are_there(own):
+    own.require([])
+    own.require(["age", "sex", "recording"], "ill")
+    twenty = pd.DataFrame({"site": [f"s{i}" for i in range(20)] + ["", None], "age": np.arange(22.0)})
+    replace(own, table=twenty).require(("site", "age"), "")
+
+
+REQUIRED = {
+    "no such column": ((["age", "gender"],), "subgroups: the table has no column 'gender'; its columns are recording,"),
+    "a mistyped column": ((["Sex"],), "subgroups: the table has no column 'Sex'; did you mean 'sex'?"),
+    "a number for a column": (([3],), "subgroups: the table has no column '3'; its columns are recording, age, sex."),
+    "one text": (("sex",), "subgroups is 'sex' where a list of column names is needed, as ['sex']."),
+    "a column twice": ((["sex", "sex"],), "subgroups names the column 'sex' twice; name it once."),
+    "no such class": (([], "healthy"), "positive is 'healthy', which is no class; the classes are well, ill."),
+    "a mistyped class": (([], "Ill"), "positive is 'Ill', which is no class; did you mean 'ill'?"),
+    "a class by number": (([], 1), "positive is '1', which is no class; the classes are well, ill."),
+}
+
+
+@pytest.mark.parametrize("case", REQUIRED)
+def test_subgroups_and_classes_that_are_not_there(own, case):
+    given, sentence = REQUIRED[case]
+    with pytest.raises(UserError) as caught:
+        own.require(*given)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_subgroup_of_too_many_texts_is_refused_as_clinical_does(own):
+    many = replace(own, table=pd.DataFrame({"site": [f"s{i}" for i in range(21)]}))
+    with pytest.raises(UserError) as caught:
+        many.require(["site"])
+    assert str(caught.value) == "column 'site' has 21 values, more than 20; leave it out of `subgroups`."
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "samples"),
+    [(100, 4, 400), (100, 0.29, 29), (100, 4.01, 401), (360, 1 / 3, 120), (1 / 300, 3600, 12), (128, 4.0000001, 512)],
+)
+def test_seconds_as_samples(own, rate, seconds, samples):
+    found = replace(own, rate=rate).samples("window", seconds)
+    assert found == samples and isinstance(found, int)
+
+
+SECONDS = {
+    "a part of a sample": (100, 4.014, "window of 4.014 s is no whole number of samples at 100 Hz; use 4.01 or 4.02."),
+    "another rate": (128, 1.3, "window of 1.3 s is no whole number of samples at 128 Hz; use 1.296875 or 1.3046875."),
+    "nearly whole": (100, 4.0001, "window of 4.0001 s is no whole number of samples at 100 Hz; use 4 or 4.01."),
+    "less than a sample": (100, 0.001, "window of 0.001 s is less than one sample at 100 Hz; make it longer."),
+    "most of a sample": (100, 0.008, "window of 0.008 s is less than one sample at 100 Hz; make it longer."),
+    "none": (100, 0, "window is 0 where seconds are needed, as a number above 0."),
+    "below 0": (100, -2.5, "window is -2.5 where"),
+    "NaN": (100, float("nan"), "window is nan where"),
+    "infinite": (100, float("inf"), "window is inf where"),
+    "beyond floats": (100, 10**400, "window is 1000"),
+    "too many": (100, 1e308, "window is 1e+308 where"),
+    "text": (100, "4 s", "window is '4 s' where"),
+    "true": (100, True, "window is True where"),
+    "nothing": (100, None, "window is None where"),
+}
+
+
+@pytest.mark.parametrize("case", SECONDS)
+def test_seconds_that_are_no_samples(own, case):
+    rate, seconds, sentence = SECONDS[case]
+    with pytest.raises(UserError) as caught:
+        replace(own, rate=rate).samples("window", seconds)
+    assert str(caught.value).startswith(sentence)
 
 
 # ------------------------------------------------------------------------------------------------- wrong files
@@ -541,6 +620,12 @@ PARAMETERS = {
     "one class": ({"classes": ["0"]}, r"^classes are 0; name two at least, all different\.$"),
     "no class": ({"classes": {}}, r"^classes are none; name two at least"),
     "a value of two classes": ({"classes": {"a": [0, 1], "b": [1]}}, r"^classes: the label value '1' is there for two"),
+    "yes and no of YAML": (
+        {"classes": {"ill": [True], "well": [False]}},
+        r"^classes: True is no text; quote titles and label values, as 'yes', 'no', 'True' or 'False' \(YAML reads yes",
+    ),
+    "no of YAML, a title": ({"classes": {False: ["0"], "ill": ["1"]}}, r"^classes: False is no text; quote titles"),
+    "yes of YAML, in a list": ({"classes": ["0", True]}, r"^classes: True is no text; quote titles"),
     "a class without value": ({"classes": {"a": [], "b": [1]}}, r"^classes: 'a' has no title, no value of the label"),
     "no such column": ({"subject": "age "}, r"labels\.csv: no column 'age '; did you mean 'age'\?"),
 }

@@ -6,6 +6,7 @@ Files are read in `own_files`; here, the table of labels, and what is done with 
 import csv
 import hashlib
 import io
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 UNLABELLED = ("", "na", "nan")  # what an empty field may be written as, in any case of letters
 SAME_RATE = 0.001  # rates of recordings agree to 0.1 %
+SAME_COUNT = 1e-6  # a count of samples is whole, for its size
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,37 @@ class Own:
     table: "pd.DataFrame"  # R rows of the table of labels; numbers where a column is all numbers
     ledger: Ledger
     units: tuple[str, ...]  # D units where the files say them (WFDB), else ''
+
+    def require(self, subgroups: Iterable[str], positive: str = "") -> None:
+        """Raise UserError where `clinical.subgroups` could not be made of these columns of the table, or `positive` is
+        neither a class nor ''."""
+        from ..clinical import parts_of  # slow to import
+
+        for name in map(str, _names("subgroups", subgroups, "column", "['sex']")):
+            if name not in self.table:
+                there = files.hint(name, self.table, "its columns are")
+                raise UserError(f"subgroups: the table has no column '{name}'; {there}")
+            parts_of(self.table[name])
+        if positive and positive not in self.classes:
+            there = files.hint(str(positive), self.classes, "the classes are")
+            raise UserError(f"positive is '{positive}', which is no class; {there}")
+
+    def samples(self, name: str, seconds: float) -> int:
+        """The samples in so many seconds, a whole number to 1e-6; UserError, which calls them `name`, where not."""
+        count = seconds * self.rate if files.is_positive(seconds) else math.nan
+        if not math.isfinite(count):
+            raise UserError(f"{name} is {seconds!r} where seconds are needed, as a number above 0.")
+        whole = round(count)
+        if whole and abs(count - whole) <= SAME_COUNT * count:
+            return whole
+        if count < 1:
+            raise UserError(
+                f"{name} of {seconds:.10g} s is less than one sample at {self.rate:.10g} Hz; make it longer."
+            )
+        low, high = (f"{edge / self.rate:.10g}" for edge in (math.floor(count), math.ceil(count)))
+        raise UserError(
+            f"{name} of {seconds:.10g} s is no whole number of samples at {self.rate:.10g} Hz; use {low} or {high}."
+        )
 
 
 class _Row(NamedTuple):
@@ -138,14 +171,20 @@ def _path(what: str, path: Any) -> Path:
     return Path(path).expanduser()
 
 
-def _channels(what: str, names: Iterable[str]) -> tuple[str, ...]:
+def _names(what: str, names: Iterable[str], kind: str, example: str) -> list[str]:
+    """A list of names, each there once."""
     if isinstance(names, str | Mapping) or not isinstance(names, Iterable):
-        raise UserError(f"{what} is {names!r} where a list of channel names is needed, as ['I', 'II'].")
-    texts = tuple(text_of(name) for name in names)
+        raise UserError(f"{what} is {names!r} where a list of {kind} names is needed, as {example}.")
+    names = list(names)
+    if twice := doubled(map(text_of, names)):
+        raise UserError(f"{what} names the {kind} '{twice}' twice; name it once.")
+    return names
+
+
+def _channels(what: str, names: Iterable[str]) -> tuple[str, ...]:
+    texts = tuple(map(text_of, _names(what, names, "channel", "['I', 'II']")))
     if not texts or "" in texts:
         raise UserError(f"{what} names no channel, or an empty one; list the channels as ['I', 'II'].")
-    if twice := doubled(texts):
-        raise UserError(f"{what} names the channel '{twice}' twice; name it once.")
     if any(name.lower() == "time" for name in texts):
         raise UserError(f"{what} names 'time', which is no channel: it says when a row was measured; take it out.")
     return texts
@@ -155,13 +194,19 @@ def _classes(classes: Mapping[str, Iterable] | Iterable) -> tuple[tuple[str, ...
     """Titles, and the class of each value of the label."""
     if isinstance(classes, str) or not isinstance(classes, Iterable):
         raise UserError(f"classes is {classes!r} where a list of label values, or {{title: [values]}}, is needed.")
-    pairs = list(classes.items()) if isinstance(classes, Mapping) else [(text_of(c), c) for c in classes]
+    pairs = list(classes.items()) if isinstance(classes, Mapping) else [(c, c) for c in classes]
     titles = tuple(text_of(title) for title, _ in pairs)
     class_of: dict[str, int] = {}
     for i, (title, values) in enumerate(pairs):
-        texts = [text_of(v) for v in (values if isinstance(values, list | tuple | set) else [values])]
+        values = list(values) if isinstance(values, list | tuple | set) else [values]
+        if truths := [value for value in (title, *values) if isinstance(value, bool | np.bool_)]:
+            raise UserError(
+                f"classes: {truths[0]} is no text; quote titles and label values, as 'yes', 'no', 'True' or 'False' "
+                "(YAML reads yes and no without quotes as True and False)."
+            )
+        texts = [text_of(value) for value in values]
         if not titles[i] or not texts or "" in texts:
-            raise UserError(f"classes: '{title}' has no title, no value of the label, or an empty one; list them.")
+            raise UserError(f"classes: '{titles[i]}' has no title, no value of the label, or an empty one; list them.")
         for text in texts:
             if class_of.setdefault(text, i) != i:
                 raise UserError(f"classes: the label value '{text}' is there for two classes; leave it in one.")

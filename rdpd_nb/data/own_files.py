@@ -7,10 +7,10 @@ import csv
 import difflib
 import gzip
 import io
-import math
 import numbers
 import os
 import re
+import sys
 import tempfile
 import zipfile
 import zlib
@@ -50,10 +50,15 @@ class Signal:
 Reads = dict[str, tuple[str, Callable[[], Signal]]]  # recording -> its file for a sentence, and how to read it
 
 
+def is_positive(value: Any) -> bool:
+    """Whether it is a finite number above 0."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 < value <= sys.float_info.max
+
+
 def checked_rate(rate: Any, what: str) -> float | None:
     if rate is None:
         return None
-    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not (math.isfinite(rate) and rate > 0):
+    if not is_positive(rate):
         raise UserError(f"{what} is {rate!r} where samples a second are needed, as a number above 0.")
     return float(rate)
 
@@ -318,7 +323,7 @@ def _of_columns(columns: list[np.ndarray], timed: bool, shown: Path, row: str, f
 
 
 def _rate_of(time: np.ndarray, shown: Path, row: str, first: int) -> float:
-    """Samples a second, to six digits, of times in seconds that have to be equally spaced."""
+    """Samples a second of times in seconds that have to be equally spaced; it or its step is rounded to six digits."""
     if len(time) < 2:
         raise UserError(f"{shown}: its one row says no rate; take the column time out and give the rate.")
     step = np.diff(time)
@@ -334,7 +339,8 @@ def _rate_of(time: np.ndarray, shown: Path, row: str, first: int) -> float:
                 f"{shown}, {row} {at}: its time {what}; write a row for each sample, or take the column out and give "
                 "the rate."
             )
-    return float(f"{(len(time) - 1) / (time[-1] - time[0]):.6g}")
+    rate = (len(time) - 1) / (time[-1] - time[0])
+    return min(float(f"{rate:.6g}"), 1 / float(f"{1 / rate:.6g}"), key=lambda rounded: abs(rounded - rate))
 
 
 # ----------------------------------------------------------------------------------------------------------- WFDB
