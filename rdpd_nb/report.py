@@ -44,9 +44,7 @@ def parameters(path: str) -> dict[str, Any]:
             given |= {"title": name, "rate": 0, "positive": "", "subgroups": []}
             if missing := [of for of in OF_FILES if of not in found]:
                 need = ", ".join(OF_FILES)
-                raise UserError(
-                    f"PARAMETERS: {path} does not say {', '.join(missing)}; files of one's own need {need}."
-                )
+                raise UserError(f"PARAMETERS: {path} does not say {', '.join(missing)}; own files need {need}.")
         given |= found
     params.check(NOTEBOOK, given)
     return given
