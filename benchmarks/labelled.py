@@ -19,7 +19,7 @@ from rdpd_nb.knowledge import extract_knowledge
 from rdpd_nb.paper import METHODS
 
 FRACTIONS, METHODS_SHOWN = (0.1, 0.3, 1.0), ("direct", "kd", "rdpd")
-HOW = {"epochs": 2000, "patience": 40, "updates": [1000, 10000]}
+HOW = {"epochs": 2000, "patience": 40, "updates": [3000, 10000]}
 
 
 def study(fraction: float, seeds: list[int], folder: Path, view: str) -> dict:

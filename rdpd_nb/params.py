@@ -280,6 +280,11 @@ def check_given(given: dict[str, Any]) -> None:
 def check_settings(settings: dict[str, Any]) -> None:
     """Check what the list of jobs is made from; each job's parameters are checked by themselves. Raises UserError."""
     _require("DATASETS", "datasets", settings["datasets"])
+    for dataset, own in settings["datasets"].items():
+        if missing := ", ".join(name for name in OWN if name not in own):
+            raise UserError(
+                f"the settings of '{dataset}' lack {missing}: an older version wrote them; run `make reproduce` again."
+            )
     if sweeps := settings["sweeps"]:
         for name, of_each in (("views", list), ("presets", list), ("own", dict)):
             given = sweeps[name]

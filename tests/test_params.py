@@ -656,6 +656,13 @@ def test_a_wrong_setting_of_a_sweep_is_one_sentence(own, words):
     assert words in str(caught.value)
 
 
+def test_settings_of_an_older_version_are_one_sentence():
+    settings = jobs.read_settings("demo")
+    del settings["datasets"]["brugada"]["labelled"]
+    with pytest.raises(UserError, match="the settings of 'brugada' lack labelled: an older version wrote them"):
+        jobs.plan(settings)
+
+
 def test_a_sweep_has_no_more_than_its_tables():
     settings = jobs.read_settings("demo", {"seeds": [0, 1, 2], "epochs": 30})
     own = {"seeds": [0, 2, 5], "epochs": 50, "updates": [9, 99]}
