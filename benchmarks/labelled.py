@@ -1,7 +1,7 @@
 """What pairs without a label are worth: CinC 2012, by the fraction of stays that have a label.
 
 `python benchmarks/labelled.py` trains a teacher and students for every fraction (half an hour on one core; what is done
-is kept under results/labelled, and taken over) and writes figures/labelled_cinc2012_hr.csv and .png; --view names others.
+is kept under results/labelled, and taken over) and writes figures/labelled_cinc2012_hr.csv and .png; --view says which.
 """
 
 import argparse
