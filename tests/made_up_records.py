@@ -22,7 +22,12 @@ def make_run(
 ) -> params.Run:
     """Notebook 10's run of one data set, with no record yet."""
     own = {"source": source, "raw": "", "scale": 0.0, "seeds": list(range(seeds)), "epochs": 5, "patience": 0}
-    given = {"datasets": {dataset: own | {"updates": [], "labelled": 1.0}}, "profile": profile, "device": "cpu", "results": str(folder)}
+    given = {
+        "datasets": {dataset: own | {"updates": [], "labelled": 1.0}},
+        "profile": profile,
+        "device": "cpu",
+        "results": str(folder),
+    }
     return params.check("10_tables_and_figures", given | {"switches": switches})
 
 

@@ -216,7 +216,10 @@ def test_a_wrong_value_of_a_sweep_or_a_list_of_data_sets(notebook, name, value):
         ({**OWN, "seeds": []}, "seeds of 'mimic3' is []; it should be a list of different whole numbers"),
         ({**OWN, "source": "fake"}, "source of 'mimic3' is 'fake'"),
         ({**OWN, "folds": 8}, "'mimic3' in datasets: folds unknown or missing; it has source, raw, scale"),
-        ({"source": "real"}, "'mimic3' in datasets: epochs, labelled, patience, raw, scale, seeds, updates unknown or missing"),
+        (
+            {"source": "real"},
+            "'mimic3' in datasets: epochs, labelled, patience, raw, scale, seeds, updates unknown or missing",
+        ),
     ],
 )
 def test_a_wrong_setting_of_one_data_set_of_the_tables(own, words):
