@@ -27,7 +27,7 @@ from rdpd_nb.data.archives import walk
 from rdpd_nb.errors import UserError
 from rdpd_nb.files import replace_file, root
 from rdpd_nb.jobs import Job
-from rdpd_nb.records import public, read_record
+from rdpd_nb.records import made_as, public, read_record
 from rdpd_nb.run import Run
 
 TABLES = "10_tables_and_figures"
@@ -109,7 +109,7 @@ def _is_of(run: Run, job: Job) -> bool:
     if job.notebook == TABLES:
         return bool(committed_names(run))
     path = committed(run, job.name)
-    return path.is_file() and read_record(path)["parameters"] == public({"parameters": job.parameters})["parameters"]
+    return path.is_file() and made_as(read_record(path), public({"parameters": job.parameters})["parameters"])
 
 
 def _read(run: Run, names: Iterable[str]) -> dict[str, str]:

@@ -206,11 +206,11 @@ def belongs(run: Run, record: dict) -> bool:
         return False
     has, wanted = record["parameters"], run.of(record["dataset"])
     fewer = set(has["seeds"]) <= set(wanted["seeds"]) and has["epochs"] <= wanted["epochs"]
-    return fewer and _made_as(record, {name: wanted[name] for name in ("source", "raw", "scale", "switches")})
+    return fewer and made_as(record, {name: wanted[name] for name in ("source", "raw", "scale", "switches")})
 
 
-def _made_as(record: dict, wanted: dict) -> bool:
-    """Whether a record's parameters are these; a public copy does not say all."""
+def made_as(record: dict, wanted: dict) -> bool:
+    """Whether a record's parameters are these; a public copy does not say all, one of an older version neither."""
     return all(record["parameters"].get(name, value) == value for name, value in wanted.items())
 
 
@@ -232,7 +232,7 @@ def read_records(run: Run, methods: tuple[str, ...] | list[str], view: str, data
         record = read_record(path) if path.is_file() else None
         if record and method in METHODS and "seeds" not in record:
             raise UserError(f"{path} is not a record of scores; delete it and run its notebook again.")
-        if record and _made_as(record, wanted):
+        if record and made_as(record, wanted):
             records[method] = record
     return records
 
