@@ -1,7 +1,7 @@
 """What pairs without a label are worth: CinC 2012, by the fraction of stays that have a label.
 
 `python benchmarks/labelled.py` trains a teacher and students for every fraction (half an hour on one core; what is done
-is kept under results/labelled, and taken over) and writes figures/labelled_cinc2012_hr.csv and .png; --view says which.
+is kept under results/labelled, and taken over) and writes labelled_cinc2012_hr.csv and .png; --view says which.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def main() -> None:
 def draw(frame: pd.DataFrame, view: str, seeds: int) -> None:
     """The curve, its numbers beside it."""
     figures.set_style()
-    title, folder = data.SPECS["cinc2012"].view_titles[view], root() / "figures"
+    title, folder = data.SPECS["cinc2012"].view_titles[view], root() / "benchmarks"
     figure, axes = plt.subplots(1, 2, figsize=(figures.WIDTH, 3.4))
     for j, (method, of) in enumerate(frame.groupby("method", sort=False)):
         look = {"color": figures.COLOURS[method], "marker": figures.MARKERS[method], "label": METHODS[method].title}
@@ -90,9 +90,12 @@ def draw(frame: pd.DataFrame, view: str, seeds: int) -> None:
     axes[1].axhline(0, color="grey", linestyle=":")
     axes[0].set(ylabel="test ROC-AUC", title=f"mean and 95 % interval over {seeds} seeds")
     axes[1].set(ylabel="test ROC-AUC less Direct's", title="thick: 95 % interval over seeds; thin: over people")
+    ticks = sorted(set(frame["labelled"]))
     for axis in axes:
         axis.set(xscale="log", xlabel="training stays with a label")
-    axes[0].legend()
+        axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axis.minorticks_off()
+    axes[0].legend(loc="lower right")
     figure.suptitle(f"CinC 2012, {title}, real data: the teacher also speaks of the stays that nobody labelled")
     figures.save(figure, folder / f"labelled_cinc2012_{view}.png")
     with replace_file(folder / f"labelled_cinc2012_{view}.csv") as path:

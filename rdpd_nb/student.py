@@ -23,9 +23,10 @@ from numbers import Real
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
 
 from . import __version__
 from .data.spec import Size, Spec
@@ -149,7 +150,7 @@ class Student:
 
     def packed(self) -> bytes:
         """The bytes of weights.safetensors."""
-        return safetensors.torch.save({name: tensor.contiguous() for name, tensor in self.weights().items()})
+        return to_bytes({name: tensor.contiguous() for name, tensor in self.weights().items()})
 
     def save(self, folder: str | Path) -> None:
         """Write the student's folder whole or not at all; a student that is there already is replaced.
@@ -384,7 +385,7 @@ def _read_fields(path: Path) -> dict:
 def _model(spec: Spec, view: str, weights: bytes) -> RCNN:
     """The model of that spec with these weights, which should be all of its tensors and no others."""
     try:
-        tensors = safetensors.torch.load(weights)
+        tensors = from_bytes(weights)
     except SafetensorError as error:
         raise UserError(f"{WEIGHTS} is not readable as safetensors ({error}); {AGAIN}.") from None
     with torch.device("meta"):  # nothing is allocated before the shapes are known to be right

@@ -109,7 +109,7 @@ def test_a_process_with_onnx_runtime_and_numpy_alone_predicts_a_recording(studen
     (tmp_path / "student.onnx").write_bytes((files / "student.onnx").read_bytes())
     code = [
         "import sys, numpy as np",
-        "signal = np.load('signal.npy')",
+        "signal = np.load('signal.npy', allow_pickle=False)",
         device_code(),
         "others = {'torch', 'rdpd_nb', 'onnx', 'scipy', 'pandas', 'sklearn'} & {m.split('.')[0] for m in sys.modules}",
         "assert not others, others",
@@ -120,7 +120,7 @@ def test_a_process_with_onnx_runtime_and_numpy_alone_predicts_a_recording(studen
     assert done.returncode == 0, done.stderr
     assert done.stdout == "['wrist', 'saddle'] 50.0 ['road', 'gravel']\n"
     expected = student.predict(signal)
-    with np.load(tmp_path / "found.npz") as found:
+    with np.load(tmp_path / "found.npz", allow_pickle=False) as found:
         np.testing.assert_allclose(found["probability"], expected.probability, atol=1e-5)
         np.testing.assert_allclose(found["attention"], expected.attention, atol=1e-5)
     assert len(expected.start) == 15

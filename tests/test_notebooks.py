@@ -200,7 +200,7 @@ def test_checked_cells_print_what_is_stored(tmp_path):
     environment.pop("RDPD_DATA", None)  # the project's data/, which `make reproduce` has filled or will use
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]
     command += ["--nbval-cell-timeout=600", "--nbval-sanitize-with", str(Path(__file__).with_name("nbval.cfg"))]
-    beside = [path for path in NOTEBOOKS if path.name[:2] in ("08", "11")]
+    beside = [path for path in NOTEBOOKS if path.name[:2] in ("08", "11", "12")]
     started = [
         subprocess.Popen(
             [*command, *map(str, paths)],
