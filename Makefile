@@ -15,7 +15,7 @@ RESULTS ?=
 CORES ?=
 PARAMETERS ?=
 
-.PHONY: help setup reproduce own site archive test lab data notebooks bench lint
+.PHONY: help setup reproduce own site archive test torture lab data notebooks bench lint
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ own: setup  ## train on your own sensors and leave a report and a student: PARAM
 
 test: setup  ## unit tests, the workflow on a tiny profile, and nbval on all notebooks
 	@$(BIN)/python -m pytest -q
+
+torture: setup  ## bad input, kills and full disks by the hundred (under an hour); not part of make test
+	@$(BIN)/python -m pytest -q tests/torture
 
 lab: setup  ## open JupyterLab
 	@$(BIN)/jupyter lab notebooks

@@ -2,7 +2,10 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from ..errors import UserError
 
@@ -54,3 +57,14 @@ def first_bad_line(path: Path, separator: str | None, columns: int, whole: tuple
                     kind = "whole number" if column in whole else "number"
                     return f"{path}, line {number}, column {column + 1}: '{value}' is not a {kind}; download it again."
     return None
+
+
+def make_missing(values: np.ndarray, low: Sequence[float], high: Sequence[float]) -> int:
+    """Set to NaN, in place, what no sensor can say: infinite values, and those outside low to high of their channel.
+
+    values (rows, D) floating; low, high (D,), in raw units. Returns how many; what was NaN before is not counted.
+    """
+    with np.errstate(invalid="ignore"):
+        wrong = (values < low) | (values > high) | np.isinf(values)
+    values[wrong] = np.nan
+    return int(wrong.sum())
