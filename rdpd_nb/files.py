@@ -20,6 +20,11 @@ def root() -> Path:
     return Path(__file__).resolve().parents[1]
 
 
+def data_folder() -> Path:
+    """Where simulated raw files and the cache live, and what a reader spills: `data/`, or $RDPD_DATA."""
+    return Path(os.environ.get("RDPD_DATA") or root() / "data")
+
+
 def place(path: str) -> Path:
     """A file or folder that a parameter names: `~` is the user's own, a relative one counts from the project's, and
     `results` may be $RDPD_RESULTS."""

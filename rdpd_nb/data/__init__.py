@@ -18,7 +18,7 @@ from types import ModuleType
 
 from .. import stamps
 from ..errors import UserError
-from ..files import replace_folder, root
+from ..files import data_folder, replace_folder, root
 from . import brugada, cache, cinc2012, dsads, hapt, mimic3, pamap2, ptbdb, uci_har
 from .spec import Size, Source, Spec  # noqa: F401  these and the next are what others take from here
 from .windows import SOURCES, Recordings, Split, Windows, cut, fingerprint, split, standardise, standardiser  # noqa: F401
@@ -32,11 +32,6 @@ def find(dataset: str) -> ModuleType:
     if dataset not in DATASETS:
         raise UserError(f"there is no data set '{dataset}'; use one of {', '.join(DATASETS)}.")
     return DATASETS[dataset]
-
-
-def data_folder() -> Path:
-    """Where simulated raw files and the cache live: `data/`, or $RDPD_DATA."""
-    return Path(os.environ.get("RDPD_DATA") or root() / "data")
 
 
 def raw_root(raw: str = "") -> Path:
