@@ -86,7 +86,8 @@ def test_records_labels_and_people(tmp_path, packed):
     assert r.subject.tolist() == [4, 7, 12, 30] and r.label.tolist() == [1, 0, 0, 1]
     for person, signal in zip(r.subject, r.series.reshape(4, 1200, 12), strict=True):
         np.testing.assert_allclose(signal, make_units(person) / 1000, atol=1e-6)  # mV
-    assert [row["records"] for row in r.ledger.rows] == [4, 2, 1, 1, 0]
+    assert [row["records"] for row in r.ledger.rows if "records" in row] == [4, 2, 1, 1, 0]
+    assert r.ledger.rows[-1] == {"step": "values missing in the others", "values": 0, "Table 1": ""}
     windows = Windows.from_recordings(brugada.SPEC, r)
     assert len(windows.start) == 4 * 5 and (np.diff(windows.start[:5]) == 200).all()
 
@@ -97,18 +98,20 @@ def test_files_are_those_that_are_read(tmp_path):
     assert len(brugada.files(plain)) == 2 + 2 * 4
 
 
-def test_leads_in_another_order_gain_and_baseline(tmp_path):
+def test_leads_in_another_order(tmp_path):
     order = list(reversed(range(12)))
     units = make_units(7)
-    changed = contents(7, units[:, order], names=[LEADS[d] for d in order], gain="200", baseline=-50)
+    changed = contents(7, units[:, order], names=[LEADS[d] for d in order])
     signal = read(write(tmp_path, changed)).series.reshape(4, 1200, 12)[1]
-    np.testing.assert_allclose(signal, (units + 50) / 200, atol=1e-5)
+    np.testing.assert_allclose(signal, units / 1000, atol=1e-5)
 
 
 def test_the_value_for_missing_is_missing(tmp_path):
     units = make_units(7)
     units[5:9, 3] = -32768
-    signal = read(write(tmp_path, contents(7, units))).series.reshape(4, 1200, 12)[1]
+    r = read(write(tmp_path, contents(7, units)))
+    signal = r.series.reshape(4, 1200, 12)[1]
+    assert r.ledger.rows[-1]["values"] == 4
     assert np.argwhere(np.isnan(signal)).tolist() == [[t, 3] for t in range(5, 9)]
 
 
@@ -121,7 +124,7 @@ def test_of_people_with_the_same_signals_the_first_is_kept(tmp_path):
     """12 has 7's signals: were both kept, one could train and the other test."""
     r = read(write(tmp_path, contents(12, make_units(7))))
     assert r.subject.tolist() == [4, 7, 30] and r.label.tolist() == [1, 0, 1] and len(r.series) == 3 * 1200
-    assert r.ledger.rows[-1]["records"] == r.ledger.rows[-1]["subjects"] == -1
+    assert r.ledger.rows[-2]["records"] == r.ledger.rows[-2]["subjects"] == -1
 
 
 # ---------------------------------------------------------------------------------------------------- bad files
@@ -161,9 +164,9 @@ def test_a_file_without_a_sum(tmp_path, name):
     assert f"{name.split('/')[-1]} is not in SHA256SUMS.txt" in refusal(write(tmp_path, sums={name: ""}))
 
 
-@pytest.mark.parametrize("text", ["", "404 Not Found\n", "7.dat\n"])
+@pytest.mark.parametrize("text", [b"404 Not Found\n", b"7.dat\n", b"\xff\xfe\x00\x81" * 99])
 def test_a_list_without_sums(tmp_path, text):
-    (write(tmp_path) / "SHA256SUMS.txt").write_text(text)
+    (write(tmp_path) / "SHA256SUMS.txt").write_bytes(text)
     assert "lists no SHA-256 sums" in refusal(tmp_path)
 
 
@@ -175,23 +178,31 @@ def test_a_list_without_sums(tmp_path, text):
         ({f"files/{p}/{p}.{e}": None for p in (4, 30) for e in ("hea", "dat")}, "no 4.hea; 2 of the 4 people"),
         (contents(8), "8 has a record and is not in"),
         (contents(12, make_units(30)), "12 and 30 hold the same signals and different labels"),
-        (contents(7, rate=1000), "its header begins '7 12 1000 1200' where 12 leads, 100 Hz and 1200 samples"),
-        (contents(7, make_units(7, samples=1000)), "its header begins '7 12 100 1000'"),
+        (contents(7, rate=1000), "its header begins '7 12 1000 1200' where '7 12 100'"),
+        (contents(7, make_units(7, samples=1000)), "its header says 1000 samples in 7.dat where 1200"),
         (contents(7, make_units(7, leads=8)), "its header begins '7 8 100 1200'"),
         (contents(7, names=[*LEADS[:11], "V7"]), "its leads are I, II, .* V5, V7 where I, II"),
         (contents(7, names=[*LEADS[:11], "V5"]), "its leads are I, II, .* V5, V5 where"),
-        (contents(7, units_name="uV"), "not of WFDB's format 16 in mV"),
-        (contents(7, kind="212"), "not of WFDB's format 16 in mV"),
-        (contents(7, gain="0.0"), "not of WFDB's format 16 in mV"),
+        *(
+            (contents(7, **wrong), "its header says '7.dat .* where format 16 with 1000 units a mV is expected")
+            for wrong in (
+                *({"units_name": name} for name in ("uV", "V", "", "mv")),
+                *({"kind": kind} for kind in ("212", "16x2", "16:5", "16+8", "24", "32", "8", "160")),
+                *({"gain": gain} for gain in ("0.0", "-1000.0", "200", "1e3", "nan", "inf", "1" + 400 * "0", "")),
+                *({"baseline": baseline} for baseline in (-50, 32768, 10**30)),
+            )
+        ),
         ({"files/7/7.hea": b""}, "its header begins ''"),
         ({"files/7/7.hea": b"\xff\xfe\x00 1 2 3\n"}, "its header begins"),
-        ({"files/7/7.hea": contents(12)["files/12/12.hea"]}, "do not match the checksums"),
-        ({"files/7/7.hea": contents(7)["files/7/7.hea"].replace(b"7.dat", b"8.dat")}, "not of WFDB's format 16"),
+        ({"files/7/7.hea": contents(12)["files/12/12.hea"]}, "begins '12 12 100 1200' where '7 12"),
+        ({"files/7/7.dat": contents(12)["files/12/12.dat"]}, "lead I does not match its checksum"),
+        ({"files/7/7.hea": contents(7)["files/7/7.hea"].replace(b"7.dat", b"8.dat")}, "1200 samples in 8.dat where"),
         ({"files/7/7.hea": contents(7)["files/7/7.hea"].rsplit(b"\n", 2)[0]}, "its leads are .* V5 where"),
         ({"files/7/7.hea": contents(7)["files/7/7.hea"] + b"7.dat 16 1000(0)/mV 16 0 0 0 0 V6\n"}, "V6, V6 where"),
-        ({"files/7/7.dat": make_units(7).tobytes()[:-1]}, "28,799 bytes where 28,800 are expected"),
-        ({"files/7/7.dat": make_units(7).astype(">i2").tobytes()}, "do not match the checksums"),
-        ({"files/7/7.dat": np.roll(make_units(7), 1, 1).tobytes()}, "do not match the checksums"),
+        ({"files/7/7.dat": make_units(7).tobytes()[:-1]}, "7 is truncated: it has 28,799 bytes and should have 28,800"),
+        ({"files/7/7.dat": make_units(7).tobytes() + b"0"}, "longer than its header says: it has 28,801 bytes"),
+        ({"files/7/7.dat": make_units(7).astype(">i2").tobytes()}, "lead I does not match its checksum"),
+        ({"files/7/7.dat": np.roll(make_units(7), 1, 1).tobytes()}, "lead I does not match its checksum"),
     ],
 )
 def test_a_bad_record(tmp_path, changes, words):
@@ -216,7 +227,8 @@ def test_the_same_record_in_two_places(tmp_path):
         (METADATA.replace("7,0,0,0\n", ""), "7 has a record and is not in"),
         (METADATA + "99,0,0,0\n", "no 99.hea; 1 of the 5 people"),
         (METADATA.replace("brugada", "diagnosis"), "no column brugada; the columns are"),
-        ("", "no column patient_id, brugada"),
+        ("\n", "no column patient_id, brugada"),
+        ("", "metadata.csv is empty"),
     ],
 )
 def test_bad_metadata(tmp_path, metadata, words):
@@ -232,8 +244,9 @@ def embedded():
 
 
 def test_ledger_of_the_embedded_set(embedded):
-    counts = [(row["records"], row["subjects"]) for row in embedded.ledger.rows]
+    counts = [(row["records"], row["subjects"]) for row in embedded.ledger.rows[:-1]]
     assert counts == [(363, 363), (287, 287), (69, 69), (7, 7), (-4, -4)]
+    assert embedded.ledger.rows[-1]["values"] == 0  # missing
     assert embedded.series.shape == (359 * 1200, 12) and len(np.unique(embedded.subject)) == 359
     assert Counter(embedded.label.tolist()) == {0: 287 - 3, 1: 76 - 1}
     assert np.isfinite(embedded.series).all()

@@ -1,6 +1,8 @@
 """PTBDB: records against wfdb's own reading, resampling, diagnoses, and one sentence about each broken record."""
 
 import csv
+import hashlib
+import re
 import shutil
 from collections import Counter
 
@@ -35,8 +37,8 @@ def write_record(folder, units, reason="Healthy control", names=LEADS, xyz=True,
     return path
 
 
-def random_units(samples=3000):
-    return np.random.default_rng(0).integers(-2000, 2000, (samples, 15))
+def random_units(samples=3000, seed=0):
+    return np.random.default_rng(seed).integers(-2000, 2000, (samples, 15))
 
 
 def read(folder):
@@ -57,8 +59,8 @@ def test_values_are_mv_at_200_hz_in_the_order_of_the_leads(tmp_path):
     order = [3, 0, 7, 1, 11, 2, 4, 5, 6, 8, 9, 10, 14, 12, 13]  # signals of one file stand together
     units = np.tile(np.array(order) * UNITS_PER_MV // 10, (3000, 1))
     path = write_record(tmp_path, units, names=[LEADS[d] for d in order])
-    signal, length = ptbdb.read_record(path)
-    assert signal.dtype == np.float32 and signal.shape == (600, 15) and length == 3000
+    signal = ptbdb.read_record(path).signal
+    assert signal.dtype == np.float32 and signal.shape == (600, 15)
     np.testing.assert_allclose(signal, np.tile(np.arange(15) / 10, (600, 1)), atol=1e-3)
 
 
@@ -70,7 +72,7 @@ def tone(frequency, samples=20_000):
 
 @pytest.mark.parametrize("frequency", [1, 10, 40, 75])
 def test_tones_of_a_heart_pass_in_place(tmp_path, frequency):
-    signal, _ = ptbdb.read_record(write_record(tmp_path, tone(frequency)))
+    signal = ptbdb.read_record(write_record(tmp_path, tone(frequency))).signal
     expected = np.sin(2 * np.pi * frequency * np.arange(len(signal)) / 200 + 0.3)
     inside = slice(50, -50)
     np.testing.assert_allclose(signal[inside], np.tile(expected[inside, None], (1, 15)), atol=0.01)
@@ -79,19 +81,19 @@ def test_tones_of_a_heart_pass_in_place(tmp_path, frequency):
 @pytest.mark.parametrize("frequency", [125, 150, 190, 210, 250, 390, 410])
 def test_tones_above_the_new_nyquist_frequency_are_suppressed(tmp_path, frequency):
     """Without a filter a tone of 210 Hz would come out at 10 Hz in full strength."""
-    signal, _ = ptbdb.read_record(write_record(tmp_path, tone(frequency)))
+    signal = ptbdb.read_record(write_record(tmp_path, tone(frequency))).signal
     assert np.abs(signal[50:-50]).max() < 0.01
 
 
 @pytest.mark.parametrize(("frequency", "most"), [(90, 1), (95, 0.9), (100, 0.55), (105, 0.3), (110, 0.1), (115, 0.02)])
 def test_the_filter_closes_around_the_new_nyquist_frequency(tmp_path, frequency, most):
     """Nothing there is amplified, and what could fold back is weaker the farther it folds."""
-    signal, _ = ptbdb.read_record(write_record(tmp_path, tone(frequency)))
+    signal = ptbdb.read_record(write_record(tmp_path, tone(frequency))).signal
     assert np.abs(signal[50:-50]).max() <= most
 
 
 def test_a_record_without_xyz_has_missing_frank_leads(tmp_path):
-    signal, _ = ptbdb.read_record(write_record(tmp_path, random_units(), xyz=False))
+    signal = ptbdb.read_record(write_record(tmp_path, random_units(), xyz=False)).signal
     assert np.isnan(signal[:, 12:]).all() and np.isfinite(signal[:, :12]).all()
     ledger = {row["step"]: row for row in read(tmp_path).ledger.rows}
     assert ledger["of these without .xyz: the Frank leads count as missing"]["records"] == 1
@@ -149,7 +151,7 @@ def test_group_counts_all_290_patients_as_published(real_root):
 
 def test_records_of_other_diagnoses_are_left_out_and_counted(tmp_path):
     for patient, reason in enumerate(["Hypertrophy", "n/a", "Myocarditis", "n/a", "Dysrhythmia"], 1):
-        write_record(tmp_path, random_units(), reason, stem=f"patient{patient:03d}/s{patient:04d}lre")
+        write_record(tmp_path, random_units(seed=patient), reason, stem=f"patient{patient:03d}/s{patient:04d}lre")
     write_record(tmp_path, random_units(2000), "Dysrhythmia", stem="patient005/s0006lre")
     r = read(tmp_path)
     assert r.subject.tolist() == [1, 5, 5] and r.label.tolist() == [5, 4, 4]
@@ -176,8 +178,8 @@ def test_s0010_re_agrees_with_wfdb(real_root):
     path = real_root / "ptbdb" / "patient001" / "s0010_re.hea"
     reference = wfdb.rdrecord(str(path.with_suffix("")), physical=True)
     assert tuple(reference.sig_name) == LEADS and set(reference.units) == {"mV"}
-    signal, length = ptbdb.read_record(path)
-    assert length == len(reference.p_signal) == 38_400
+    signal = ptbdb.read_record(path).signal
+    assert len(reference.p_signal) == 38_400
     expected = resample_poly(reference.p_signal, 1, 5, axis=0, padtype="line")
     np.testing.assert_allclose(signal, expected, atol=1e-5)
 
@@ -188,8 +190,8 @@ def test_the_six_real_records_read_and_resample(real_root):
     headers = sorted(folder.glob("patient*/s*.hea"))
     assert len(headers) == 6
     for path in headers:
-        signal, length = ptbdb.read_record(path)
-        assert len(signal) == length // 5
+        signal = ptbdb.read_record(path).signal
+        assert len(signal) == wfdb.rdheader(str(path.with_suffix(""))).sig_len // 5
         assert np.isfinite(signal[:, :12]).all()
         assert (np.isfinite(signal[:, 12:]) == path.with_suffix(".xyz").exists()).all()
         assert ptbdb.diagnosis(path) == "Myocardial infarction"
@@ -217,13 +219,13 @@ def test_leads_of_the_real_records_fulfil_einthovens_law(real_root):
     for path in sorted((real_root / "ptbdb").glob("patient*/s*.hea")):
         first, second = einthoven(wfdb.rdrecord(str(path.with_suffix("")), channels=list(range(12))).p_signal)
         assert first < QUANTISATION * 1.001 and second < QUANTISATION * 1.001
-        first, second = einthoven(ptbdb.read_record(path)[0])
+        first, second = einthoven(ptbdb.read_record(path).signal)
         assert first < QUANTISATION and second < QUANTISATION  # the filter smooths rounding away
 
 
 def test_leads_of_simulated_records_fulfil_einthovens_law(simulated):
     for path in sorted(simulated["ptbdb"].glob("patient*/s*.hea")):
-        first, second = einthoven(ptbdb.read_record(path)[0])
+        first, second = einthoven(ptbdb.read_record(path).signal)
         assert first < 1e-5 and second < 1 / UNITS_PER_MV
 
 
@@ -254,7 +256,7 @@ def test_flipped_byte_breaks_the_checksum(tmp_path, ending, place, lead):
     content[place] ^= 0x10
     path.with_suffix(ending).write_bytes(content)
     message = refusal(tmp_path)
-    assert str(path) in message and f"lead {lead} does not match its checksum" in message
+    assert str(path.with_suffix(ending)) in message and f"lead {lead} does not match its checksum" in message
 
 
 @pytest.mark.real("ptbdb")
@@ -278,7 +280,7 @@ def test_header_without_diagnosis(tmp_path):
 def test_header_without_a_lead(tmp_path):
     path = write_record(tmp_path, random_units(), names=[*LEADS[:5], "pulse", *LEADS[6:]])
     message = refusal(tmp_path)
-    assert str(path) in message and "no lead avf" in message
+    assert str(path) in message and "its leads are i, ii, iii, avr, avl, pulse, v1" in message
 
 
 @pytest.mark.parametrize(
@@ -297,6 +299,191 @@ def test_garbage_header(tmp_path, header):
     path = write_record(tmp_path, random_units())
     path.write_bytes(header)
     assert str(path) in refusal(tmp_path)
+
+
+# What may stand in the header of patient001/s0001lre in place of its first line and of the line of lead i, here with
+# checksums and 3,000 samples.
+FIRST, LEAD = "s0001lre 15 1000 3000", "s0001lre.dat 16 2000 16 0 {first} {checksum} 0 i"
+RATES = "0", "500", "997", "-1000", "1e9", "1000000000", "", "nan"
+LENGTHS = "0", "-3000", "2999", "3001", "1e3", "9" * 11, "9" * 30, ""
+COUNTS = "0", "-1", "14", "16", "99999999999", "x"
+FORMATS = "8", "24", "32", "61", "80", "160", "212", "310", "16x2", "16:9", "16+2", "0", "-16", ""
+GAINS = "0", "NaN", "-2000", "200", "2000.5", "1e9", "inf", "2000(1000)", "2000(0)/uV", "2000/V", "2000/", "x"
+LIES = {
+    **{f"fs {rate}": (FIRST, f"s0001lre 15 {rate} 3000") for rate in RATES},
+    **{f"length {length}": (FIRST, f"s0001lre 15 1000 {length}") for length in LENGTHS},
+    **{f"{count} signals": (FIRST, f"s0001lre {count} 1000 3000") for count in COUNTS},
+    **{f"record {name}": (FIRST, f"{name} 15 1000 3000") for name in ("s0002lre", "../s0001lre", "s0001lre/2")},
+    **{f"format {kind}": (" 16 2000 ", f" {kind} 2000 ") for kind in FORMATS},
+    **{f"gain {gain}": (" 16 2000 ", f" 16 {gain} ") for gain in GAINS},
+    "resolution": (" 2000 16 ", " 2000 12 "),
+    "zero of the converter": (" 2000 16 0 ", " 2000 16 512 "),
+    "a lead twice": (" 0 ii\n", " 0 i\n"),
+    "no name": (" 0 ii\n", " 0\n"),
+    "another record's file": ("s0001lre.dat", "s0002lre.dat"),
+    "a file elsewhere": ("s0001lre.dat", "/etc/passwd"),
+    "all leads in one file": ("s0001lre.xyz", "s0001lre.dat"),
+    "a checksum": (LEAD, LEAD.replace("{checksum}", "1")),
+    "two reasons": ("# Reason for admission", "# Reason for admission: Dysrhythmia\n# Reason for admission"),
+}
+
+
+@pytest.mark.parametrize(("right", "wrong"), LIES.values(), ids=LIES)
+def test_a_header_that_says_anything_else_than_the_release_is_refused(tmp_path, right, wrong):
+    path, units = write_record(tmp_path, random_units()), random_units()
+    numbers = {"first": units[0, 0], "checksum": np.int64(units[:, 0].sum()).astype(np.int16)}
+    right, wrong, text = right.format(**numbers), wrong.format(**numbers), path.read_text()
+    assert right in text
+    path.write_text(text.replace(right, wrong))
+    (tmp_path / "patient001" / "s0002lre.dat").symlink_to(path.with_suffix(".dat"))
+    (tmp_path / "patient001" / "s0002lre.hea").write_text(text.replace("s0001", "s0002"))
+    message = refusal(tmp_path)
+    assert str(path.with_suffix("")) in message and message.endswith(".") and "\n" not in message
+
+
+def test_the_same_reason_twice_is_one(tmp_path):
+    path = write_record(tmp_path, random_units())
+    path.write_text(path.read_text() + "# Reason for admission:  Healthy control\n")
+    assert read(tmp_path).label.tolist() == [1]
+
+
+def test_lines_may_end_as_on_windows_and_words_be_of_any_encoding(tmp_path):
+    path = write_record(tmp_path, random_units())
+    expected = ptbdb.read_record(path).signal
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n") + b"# Additional diagnoses: M\xfcller\r\n")
+    assert np.array_equal(ptbdb.read_record(path).signal, expected)
+
+
+def test_the_code_for_no_sample_is_missing_and_counted_and_does_not_spread(tmp_path):
+    """-32768 taken for a number is -16.4 mV, and the filter would smear it over its neighbours."""
+    units = random_units()
+    whole = ptbdb.read_record(write_record(tmp_path / "whole", units)).signal
+    units[1000:1010, 3] = units[:, 5] = units[0, 14] = units[2998:, 14] = -32768
+    r = read(write_record(tmp_path / "gaps", units).parents[1])
+    missing = np.isnan(r.series)
+    assert np.flatnonzero(missing[:, 3]).tolist() == [200, 201, 202]  # samples 1000, 1005, and 1010: 1008 is nearest it
+    assert missing[:, 5].all() and np.flatnonzero(missing[:, 14]).tolist() == [0, 599]
+    assert missing.sum() == 3 + 600 + 2 == r.ledger.rows[-1]["values"]
+    far = np.abs(np.arange(600) - 200) > 12  # the filter reaches 10 samples to each side
+    assert np.array_equal(r.series[far, :4], whole[far, :4])
+    assert np.nanmax(np.abs(r.series)) < 2000 / UNITS_PER_MV * 1.5
+
+
+def test_a_record_without_a_sample_is_removed_and_a_lead_that_never_changes_counted(tmp_path):
+    for patient, seed in enumerate([1, 2, 3], 1):
+        units = random_units(seed=seed)
+        if patient == 2:
+            units[:] = -32768
+        if patient == 3:
+            units[:, 7] = 4
+        write_record(tmp_path, units, "Hypertrophy", stem=f"patient{patient:03d}/s{patient:04d}lre")
+    r = read(tmp_path)
+    assert r.subject.tolist() == [1, 3] and r.series.shape == (1200, 15) and r.start.tolist() == [0, 600]
+    ledger = {row["step"]: row for row in r.ledger.rows}
+    assert ledger["removed: no sample in any lead"]["records"] == -1
+    assert ledger["leads of a record that never change, kept"]["leads"] == 1
+    for path in tmp_path.glob("patient00[13]/*"):
+        path.unlink()
+    assert "its records hold no sample" in refusal(tmp_path)
+
+
+# ---------------------------------------------------------------------------------------------- copies, names, sums
+
+
+def test_a_copied_record_counts_once(tmp_path):
+    """Under another person's name it could train while the first one tests."""
+    for patient, seed in enumerate([1, 2, 1], 1):
+        write_record(tmp_path, random_units(seed=seed), "Hypertrophy", stem=f"patient{patient:03d}/s{patient:04d}lre")
+    r = read(tmp_path)
+    assert r.subject.tolist() == [1, 2] and np.array_equal(r.series[:600], read(tmp_path).series[:600])
+    assert r.series.shape == (1200, 15) and r.stop.tolist() == [600, 1200]
+    ledger = {row["step"]: row for row in r.ledger.rows}
+    assert ledger["removed: the same signals as another record's"]["records"] == -1
+
+
+def test_a_copied_record_with_another_diagnosis(tmp_path):
+    write_record(tmp_path, random_units(), "Hypertrophy")
+    write_record(tmp_path, random_units(), "Dysrhythmia", stem="patient002/s0002lre")
+    assert "patient001/s0001lre and patient002/s0002lre hold the same signals and different" in refusal(tmp_path)
+
+
+ODD_FOLDERS = "patient001 (copy)", "patient1", "patient0001", "patient-01", "patientx", "patient\u066101"
+ODD_NAMES = "s0001lre (1)", "s1", "s0001lre.bak", "s0001LRE"
+
+
+@pytest.mark.parametrize(
+    "stem", [*(f"{folder}/s0001lre" for folder in ODD_FOLDERS), *(f"patient001/{name}" for name in ODD_NAMES)]
+)
+def test_other_names_than_those_of_the_release(tmp_path, stem):
+    """They were a ValueError of int(), or one more person."""
+    write_record(tmp_path, random_units())
+    folder, name = stem.split("/")
+    (tmp_path / folder).mkdir(exist_ok=True)
+    for ending in (".hea", ".dat", ".xyz"):
+        shutil.copyfile(tmp_path / f"patient001/s0001lre{ending}", tmp_path / folder / f"{name}{ending}")
+    assert f"{tmp_path / folder / name}" in (message := refusal(tmp_path)) and "is no file of PTBDB" in message
+
+
+@pytest.mark.parametrize("ending", [".hea", ".dat", ".xyz"])
+def test_a_folder_a_dangling_link_or_a_loop_in_place_of_a_file(tmp_path, ending):
+    path = write_record(tmp_path, random_units()).with_suffix(ending)
+    path.unlink()
+    path.mkdir()
+    assert f"{path} is a folder where a file is expected" in refusal(tmp_path)
+    path.rmdir()
+    for target in ("nowhere", path.name):
+        path.symlink_to(target)
+        assert f"{path} is a link that leads nowhere" in refusal(tmp_path)
+        path.unlink()
+    path.touch()
+    assert f"{path} is empty" in refusal(tmp_path)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # as of a file without permission, which root could read
+    assert f"{path} cannot be read (" in refusal(tmp_path)
+
+
+def test_a_patients_folder_that_cannot_be_read(tmp_path):
+    write_record(tmp_path, random_units())
+    (tmp_path / "patient002").symlink_to("patient002")
+    assert f"{tmp_path / 'patient002'} cannot be read (" in refusal(tmp_path)
+
+
+def test_signals_without_their_header(tmp_path):
+    write_record(tmp_path, random_units())
+    path = write_record(tmp_path, random_units(seed=1), stem="patient002/s0002lre")
+    path.unlink()
+    assert "its header s0002lre.hea is not beside it" in refusal(tmp_path)
+
+
+def listing(folder, **other):
+    """SHA256SUMS.txt of a folder's records, but for `other` lines of files by ending."""
+    lines = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+             for path in folder.glob("patient*/*")}  # fmt: skip
+    lines = {name: other.get(name[-3:], total) for name, total in lines.items()}
+    (folder / "SHA256SUMS.txt").write_text("".join(f"{total} {name}\n" for name, total in lines.items() if total))
+
+
+@pytest.mark.parametrize("ending", ["hea", "dat", "xyz"])
+def test_files_are_compared_with_the_sums_of_the_release(tmp_path, ending):
+    """Most headers hold zeros in place of checksums."""
+    path = write_record(tmp_path, random_units()).with_suffix(f".{ending}")
+    listing(tmp_path)
+    assert read(tmp_path).label.tolist() == [1]
+    listing(tmp_path, **{ending: "0" * 64})
+    assert f"{path} differs from the published file (SHA-256" in refusal(tmp_path)
+    listing(tmp_path, **{ending: ""})
+    assert f"{path} is not in SHA256SUMS.txt" in refusal(tmp_path)
+
+
+def test_records_that_nothing_can_check_are_counted(tmp_path):
+    step = "of these nothing says whether a file is damaged (no SHA256SUMS.txt, no checksums)"
+    write_record(tmp_path, random_units())
+    path = write_record(tmp_path, random_units(seed=1), stem="patient002/s0002lre")
+    assert step not in [row["step"] for row in read(tmp_path).ledger.rows]
+    path.write_text(re.sub(r"-?\d+ 0 (?=\w+$)", "0 0 ", path.read_text(), flags=re.M))
+    assert {row["step"]: row for row in read(tmp_path).ledger.rows}[step]["records"] == 1
+    listing(tmp_path)
+    assert step not in [row["step"] for row in read(tmp_path).ledger.rows]
 
 
 def test_missing_and_empty_folders(tmp_path):

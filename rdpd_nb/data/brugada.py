@@ -1,7 +1,6 @@
 """Brugada-HUCA (PhysioNet brugada-huca 1.0.0): 12-lead ECG of 363 people, 12 s at 100 Hz; Brugada syndrome or not.
 
-The paper does not have it; it is the open counterpart of its PTBDB. Records are WFDB, format 16. They are parsed here
-rather than by wfdb, which reads only unpacked files: every header is of one form, and anything else is refused.
+The paper does not have it; it is the open counterpart of its PTBDB. Records are WFDB, format 16.
 """
 
 import csv
@@ -14,7 +13,8 @@ import numpy as np
 
 from ..errors import UserError
 from . import archives
-from .checks import listed_sums, require_folder
+from .checks import check_sum, listed_sums, require_files, require_folder, without_copies
+from .format16 import MISSING, read_header, read_units
 from .spec import File, Size, Source, Spec
 from .windows import Ledger, Recordings
 
@@ -52,16 +52,13 @@ SOURCE = Source(
     ),
 )
 
-RATE, SAMPLES = 100, 1200  # Hz; samples of a record
+RATE, SAMPLES, GAIN = 100, 1200, 1000  # Hz; samples of a record; units a mV: 16 bits reach 32.768 mV to each side
 STEPS = {  # value of column `brugada`, what it says; all but the first are Brugada here
     "0": "people without Brugada syndrome (0)",
     "1": "people with Brugada syndrome (1)",
     "2": "people with another, atypical Brugada pattern (2), counted as Brugada",
 }
-MISSING = -32768  # in format 16
 IS_RECORD = re.compile(r"(?:.*/)?(\d+)\.(hea|dat)").fullmatch
-# File, format 16, gain and baseline (units), resolution, zero, first value, checksum, block size, lead.
-IS_LEAD = re.compile(r"(\d+)\.dat 16 (\d+(?:\.\d+)?)\((-?\d+)\)/mV 16 0 -?\d+ (-?\d+) 0 (\w+)").fullmatch
 
 
 def _records_path(folder: Path) -> Path:
@@ -74,10 +71,7 @@ def files(folder: Path) -> list[Path]:
     """Labels, sums, and the archive or the header and signal files of all records."""
     require_folder(folder, "files.zip or files/, metadata.csv and SHA256SUMS.txt of Brugada-HUCA")
     path, beside = _records_path(folder), [folder / "metadata.csv", folder / "SHA256SUMS.txt"]
-    for file in beside:
-        if not file.is_file():
-            raise UserError(f"{file} is missing; it should stand beside {path.name}, as published.")
-    return beside + ([p for p in path.rglob("*") if IS_RECORD(p.name)] if path.is_dir() else [path])
+    return require_files(beside + ([p for p in path.rglob("*") if IS_RECORD(p.name)] if path.is_dir() else [path]))
 
 
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
@@ -87,14 +81,14 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """
     files(folder)  # one that is missing is named before anything is read
     sums, labels_path, path = listed_sums(folder / "SHA256SUMS.txt"), folder / "metadata.csv", _records_path(folder)
-    _check_sum(labels_path.read_bytes(), sums.get("metadata.csv"), str(labels_path))
+    check_sum(labels_path.read_bytes(), sums.get("metadata.csv"), str(labels_path))
     labels = _labels(labels_path)
     contents: dict[str, dict[int, bytes]] = {"hea": {}, "dat": {}}
     for name, content in archives.walk(path, IS_RECORD):
         person, ending = IS_RECORD(name).groups()
         if int(person) in contents[ending]:
             raise UserError(f"{path}: {person}.{ending} is there twice; download it again.")
-        _check_sum(content, sums.get(f"files/{person}/{person}.{ending}"), f"{path}: {name}")
+        check_sum(content, sums.get(f"files/{person}/{person}.{ending}"), f"{path}: {name}")
         contents[ending][int(person)] = content
     for ending, there in contents.items():
         if missing := sorted(labels.keys() - there):
@@ -105,15 +99,11 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         if unknown := sorted(there.keys() - labels):
             raise UserError(f"{path}: {unknown[0]} has a record and is not in {labels_path}; download both again.")
     signals = [
-        record(contents["hea"][person].decode(errors="replace"), contents["dat"][person], f"{path}: {person}")
-        for person in labels
+        record(contents["hea"][person], contents["dat"][person], person, f"{path}: {person}") for person in labels
     ]
     progress(f"  {len(signals)} records, {2 * len(signals) + 1} SHA-256 sums right")
-    kept: dict[bytes, int] = {}  # signal file -> who has it first
-    for person, label in labels.items():
-        if label != labels[other := kept.setdefault(contents["dat"][person], person)]:
-            raise UserError(f"{path}: {other} and {person} hold the same signals and different labels; correct one.")
-    is_kept = np.isin(list(labels), list(kept.values()))
+    digests = [hashlib.sha256(contents["dat"][person]).digest() for person in labels]
+    is_kept = without_copies(digests, [*labels.values()], [*labels], path)
 
     ledger = Ledger()
     ledger.add("records read, sums right", rows=len(signals) * SAMPLES, records=len(signals), subjects=len(signals))
@@ -122,16 +112,10 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         ledger.add(f"- {step}", records=count, subjects=count)
     # Four pairs of people have the same signals: one could train and the other test.
     ledger.add("removed: the same signals as another person's", records=-(~is_kept).sum(), subjects=-(~is_kept).sum())
-    people, classes = np.array([*labels]), np.array([int(label != "0") for label in labels.values()])
     signals = [signal for signal, keep in zip(signals, is_kept, strict=True) if keep]
+    ledger.add("values missing in the others", values=sum(int(np.isnan(signal).sum()) for signal in signals))
+    people, classes = np.array([*labels]), np.array([int(label != "0") for label in labels.values()])
     return Recordings.join(signals, people[is_kept], classes[is_kept], ledger=ledger)
-
-
-def _check_sum(content: bytes, expected: str | None, what: str) -> None:
-    if expected is None:
-        raise UserError(f"{what} is not in SHA256SUMS.txt; it is not of this release: take it out.")
-    if hashlib.sha256(content).hexdigest() != expected:
-        raise UserError(f"{what} differs from the published file (SHA-256 in SHA256SUMS.txt); download it again.")
 
 
 def _labels(path: Path) -> dict[int, str]:
@@ -154,36 +138,18 @@ def _labels(path: Path) -> dict[int, str]:
     return dict(sorted(labels.items()))
 
 
-def record(header: str, samples: bytes, what: str) -> np.ndarray:
+def record(header: bytes, samples: bytes, person: int, what: str) -> np.ndarray:
     """Signal of a record (1200, 12) float32 in mV, leads as LEADS, out of its header and its signal file.
 
-    `what` names the record in a UserError: where the header is of another form than the release's, or says another
-    rate, length or other leads, and where the signal file is of another size or does not match the checksums.
+    `what` names it in a UserError: where the header says anything else than the release's do, or the file differs.
     """
-    first, *rest = [line.strip() for line in header.splitlines() if line.strip() and not line.startswith("#")] or [""]
-    name, *numbers = first.split() or [""]
-    expected = [str(number) for number in (len(LEADS), RATE, SAMPLES)]
-    if numbers != expected:
+    said = read_header(header, str(person), LEADS, RATE, GAIN, what)
+    files = ", ".join(dict.fromkeys(said.files))
+    if (said.samples, files) != (SAMPLES, f"{person}.dat"):
         raise UserError(
-            f"{what}: its header begins '{first[:60]}' where {len(LEADS)} leads, {RATE} Hz and {SAMPLES} samples are "
-            "expected; download it again."
-        )
-    lines = [IS_LEAD(line) for line in rest]
-    if None in lines or any(line[1] != name or float(line[2]) == 0 for line in lines):
-        raise UserError(f"{what}: a line of its header is not of WFDB's format 16 in mV; download it again.")
-    if len(lines) != len(LEADS) or {line[5] for line in lines} != set(LEADS):
-        raise UserError(
-            f"{what}: its leads are {', '.join(line[5] for line in lines)} where {', '.join(LEADS)} are expected."
-        )
-    if len(samples) != 2 * SAMPLES * len(LEADS):
-        raise UserError(
-            f"{what}: its signal file has {len(samples):,} bytes where {2 * SAMPLES * len(LEADS):,} are expected; "
+            f"{what}: its header says {said.samples} samples in {files} where {SAMPLES} in {person}.dat are expected; "
             "download it again."
         )
-    units = np.frombuffer(samples, "<i2").reshape(SAMPLES, len(LEADS))
-    gain, baseline, checksum = (np.array([float(line[i]) for line in lines]) for i in (2, 3, 4))
-    if ((units.sum(0, dtype=np.int64) - checksum) % 65536).any():
-        raise UserError(f"{what}: its signals do not match the checksums of its header; download it again.")
-    signal = np.where(units == MISSING, np.nan, (units - baseline) / gain).astype(np.float32)
-    order = [line[5] for line in lines]
-    return signal[:, [order.index(lead) for lead in LEADS]]
+    units = read_units(samples, said, f"{person}.dat", what)
+    signal = np.where(units == MISSING, np.nan, units / GAIN).astype(np.float32)
+    return signal[:, [said.leads.index(lead) for lead in LEADS]]

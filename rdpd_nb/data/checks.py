@@ -1,8 +1,9 @@
 """What readers share to check their files. Each fault is one sentence: what, where, what to do."""
 
 import hashlib
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,46 @@ def require_folder(folder: Path, holds: str) -> None:
     """Raises UserError, with what the folder should hold, where it is not there or empty."""
     if not folder.is_dir() or not any(folder.iterdir()):
         raise UserError(f"{folder} is {'empty' if folder.is_dir() else 'not a folder'}; it should hold {holds}.")
+
+
+def file_fault(path: Path) -> str:
+    """Why nothing can be read from a file, in a few words that follow its name; '' where something can."""
+    if os.path.isdir(path):  # unlike Path's, these raise nothing
+        return "is a folder where a file is expected"
+    if not os.path.isfile(path):
+        if os.path.islink(path):
+            return "is a link that leads nowhere"
+        return "is no plain file" if os.path.exists(path) else "is not there"
+    try:
+        with path.open("rb") as file:
+            return "" if file.read(1) else "is empty"
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+
+
+def require_files(paths: Iterable[Path]) -> list[Path]:
+    """These raw files as a list; UserError where one is a folder, empty, a link that leads nowhere, or not readable."""
+    paths = list(paths)
+    for path in paths:
+        if fault := file_fault(path):
+            raise UserError(f"{path} {fault}; download it again, or correct its permissions.")
+    return paths
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted; glob passes over a folder that it may not read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read ({error.strerror or error}); correct it, or take it out.") from None
+
+
+def check_sum(content: bytes, expected: str | None, what: str) -> None:
+    """Compare the content of a file with its sum in the release's SHA256SUMS.txt, None where it has none there."""
+    if expected is None:
+        raise UserError(f"{what} is not in SHA256SUMS.txt; it is not of this release: take it out.")
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise UserError(f"{what} differs from the published file (SHA-256 in SHA256SUMS.txt); download it again.")
 
 
 def check_sums(folder: Path, sums: dict[str, str]) -> None:
@@ -57,6 +98,22 @@ def first_bad_line(path: Path, separator: str | None, columns: int, whole: tuple
                     kind = "whole number" if column in whole else "number"
                     return f"{path}, line {number}, column {column + 1}: '{value}' is not a {kind}; download it again."
     return None
+
+
+def without_copies(digests: Sequence[bytes], labels: Sequence, names: Sequence, where: Path) -> np.ndarray:
+    """Which recordings to keep, of those with the same digest the first; UserError where their labels differ.
+
+    A copy under another person's name could train while the first one tests.
+    """
+    first: dict[bytes, int] = {}
+    keep = np.ones(len(digests), bool)
+    for i, digest in enumerate(digests):
+        keep[i] = (other := first.setdefault(digest, i)) == i
+        if labels[i] != labels[other]:
+            raise UserError(
+                f"{where}: {names[other]} and {names[i]} hold the same signals and different labels; correct one."
+            )
+    return keep
 
 
 def make_missing(values: np.ndarray, low: Sequence[float], high: Sequence[float]) -> int:
