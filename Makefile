@@ -13,12 +13,13 @@ SCALE ?=
 DEVICE ?=
 RESULTS ?=
 CORES ?=
+CLUSTER ?=
 PARAMETERS ?=
 
-.PHONY: help setup reproduce own site archive test torture lab data notebooks bench lint
+.PHONY: help setup reproduce own site archive test torture lab data notebooks bench lint test-slurm
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'make reproduce PROFILE=paper DATASETS="mimic3 hapt" SOURCE=real RAW=folder SEEDS=3 EPOCHS=30'
 
@@ -32,10 +33,14 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-reproduce: setup  ## run the paper's pipeline; PROFILE, DATASETS, SOURCE, RAW, SEEDS, EPOCHS, SCALE, DEVICE, RESULTS, CORES
+$(VENV)/.ready-%: profiles/%/requirements.txt $(VENV)/.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+reproduce: setup $(if $(wildcard profiles/$(CLUSTER)/requirements.txt),$(VENV)/.ready-$(CLUSTER))  ## run the paper's pipeline; PROFILE, DATASETS, SOURCE, RAW, SEEDS, EPOCHS, SCALE, DEVICE, RESULTS, CORES, CLUSTER=slurm
 	@$(BIN)/python -m rdpd_nb.reproduce --profile "$(PROFILE)" --datasets "$(DATASETS)" --source "$(SOURCE)" \
 		--raw "$(RAW)" --seeds "$(SEEDS)" --epochs "$(EPOCHS)" --scale "$(SCALE)" --device "$(DEVICE)" \
-		--results "$(RESULTS)" --cores "$(CORES)"
+		--results "$(RESULTS)" --cores "$(CORES)" --cluster "$(CLUSTER)"
 
 site: setup  ## the profile's executed notebooks, tables and figures as a web site in build/site; PROFILE, RESULTS
 	@$(BIN)/python docs/website.py --profile "$(PROFILE)" --results "$(RESULTS)"
@@ -51,6 +56,9 @@ test: setup  ## unit tests, the workflow on a tiny profile, and nbval on all not
 
 torture: setup  ## bad input, kills and full disks by the hundred (under an hour); not part of make test
 	@$(BIN)/python -m pytest -q tests/torture
+
+test-slurm: setup $(VENV)/.ready-slurm  ## a reproduction on a real SLURM of one node, with jobs and daemons killed; as root on Debian
+	@$(BIN)/python -m pytest -q -s tests/slurm
 
 lab: setup  ## open JupyterLab
 	@$(BIN)/jupyter lab notebooks

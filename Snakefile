@@ -9,6 +9,7 @@ RUN = params.check(TABLES.notebook, TABLES.parameters)
 OUT, FIGURES = RUN.results_root, RUN.figures_folder
 HERE = f"{OUT}/{{dataset}}/{{view}}"  # a data set's view
 ALL = f"{OUT}/{{dataset}}/all"  # all its channels
+GPU = int(config["device"].startswith("cuda"))  # that a notebook which trains asks a cluster for
 
 
 wildcard_constraints:
@@ -48,6 +49,8 @@ rule teacher:
         knowledge=f"{ALL}/teacher.knowledge.safetensors",
         record=f"{ALL}/teacher.json",
         notebook=f"{ALL}/teacher.ipynb",
+    resources:
+        gpu=GPU,
     priority: 98
     message: "{wildcards.dataset}/all/teacher"
     shell: EXECUTE
@@ -67,6 +70,8 @@ for method in STUDENT_METHODS:
             *[f"{HERE}/{method}{ending}" for ending in (".npz", ".safetensors")],
             record=f"{HERE}/{method}.json",
             notebook=f"{HERE}/{method}.ipynb",
+        resources:
+            gpu=GPU,
         priority: 100 - int(METHODS[method].notebook[:2])
         message: f"{{wildcards.dataset}}/{{wildcards.view}}/{method}"
         shell: EXECUTE
@@ -89,6 +94,8 @@ rule rich_data_size:
         *[f"{FIGURES}/{name}" for name in jobs.drawn("rich_data_size")],
         record=f"{HERE}/rich_data_size.json",
         notebook=f"{HERE}/rich_data_size.ipynb",
+    resources:
+        gpu=GPU,
     priority: 92
     message: "{wildcards.dataset}/{wildcards.view}/rich_data_size"
     shell: EXECUTE
@@ -103,6 +110,8 @@ rule noise_robustness:
         *[f"{FIGURES}/{name}" for name in jobs.drawn("noise_robustness")],
         record=f"{HERE}/noise_robustness.json",
         notebook=f"{HERE}/noise_robustness.ipynb",
+    resources:
+        gpu=GPU,
     priority: 91
     message: "{wildcards.dataset}/{wildcards.view}/noise_robustness"
     shell: EXECUTE
@@ -117,6 +126,8 @@ rule presets:
         *[f"{FIGURES}/{name}" for name in jobs.drawn("presets")],
         record=f"{HERE}/presets.json",
         notebook=f"{HERE}/presets.ipynb",
+    resources:
+        gpu=GPU,
     priority: 97  # it takes longest, waits for nothing else, and nothing waits for it but the tables
     message: "{wildcards.dataset}/{wildcards.view}/presets"
     shell: EXECUTE

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from . import cluster as clusters
 from . import params
 from .errors import UserError
 from .files import replace_file, root
@@ -37,34 +38,37 @@ def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
                 path.unlink()
 
 
-def run(settings: dict[str, Any], cores: int, extra: list[str]) -> int:
+def run(settings: dict[str, Any], cores: int, extra: list[str], cluster: str = "") -> int:
     """Run the workflow with Snakemake; print a line a finished job with the time left. Returns the exit status.
 
+    cores: how many at once, of the cluster if one is named; 0 (of a cluster alone): as many as its profile says.
     extra: options for Snakemake. A dry run leaves every file as it was, but for Snakemake's log.
     """
     jobs = plan(settings)  # checks every setting, the names of the data sets among them
     check_data(settings)
-    if settings["device"].startswith("cuda"):
+    if settings["device"].startswith("cuda") and not cluster:  # there the nodes have them
         from .engine.device import resolve_device  # torch takes seconds to import, and nothing else here needs it
 
         resolve_device(settings["device"])
     tables = params.check(jobs[-1].notebook, jobs[-1].parameters)
     folder = tables.results_root
     folder.mkdir(parents=True, exist_ok=True)
-    print(f"profile {settings['profile']}: {len(jobs)} notebooks, {cores} cores", flush=True)
+    where = [cluster] * bool(cluster) + [f"{cores} cores"] * bool(cores)
+    print(f"profile {settings['profile']}: {len(jobs)} notebooks, {', '.join(where)}", flush=True)
     for dataset, own in settings["datasets"].items():
         seeds = f"{len(own['seeds'])} seed{'s' * (len(own['seeds']) > 1)}"
         print(f"  {dataset}: {own['source']} data, {seeds}, {own['epochs']} epochs at most", flush=True)
     config, dry, began = folder / "settings.yaml", bool({"-n", "--dry-run"} & set(extra)), time.time()
     written = [config, *(folder / f"{job.name}.parameters.yaml" for job in jobs)]
     with _locked(folder) as lock, _put_back(written if dry else []):
+        chosen = ["--cores", str(cores)] * bool(cores) + (clusters.options(cluster, folder) if cluster else [])
         with replace_file(config) as temporary:
             temporary.write_text(yaml.safe_dump(settings, sort_keys=False))
         for job in jobs:
             write_parameters(job, folder)
         if not dry:
             remove_foreign_records(jobs, folder)
-        failed, tail = _snakemake(config, cores, extra, folder / "snakemake.log", lock)
+        failed, tail = _snakemake(config, [*chosen, *extra], folder / "snakemake.log", lock)
     if failed:
         _explain(jobs, folder, began, tail)
     elif dry:
@@ -101,12 +105,12 @@ def _put_back(paths: list[Path]) -> Iterator[None]:
                 os.utime(path, ns=(was[1].st_atime_ns, was[1].st_mtime_ns))
 
 
-def _snakemake(config: Path, cores: int, extra: list[str], log: Path, lock: int) -> tuple[int, str]:
+def _snakemake(config: Path, options: list[str], log: Path, lock: int) -> tuple[int, str]:
     """Run Snakemake with a line of ours a finished job; return its exit status and the end of what it said."""
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", root() / "Snakefile", "--directory", root()),
-        *("--configfile", config, "--cores", str(cores), "--rerun-incomplete", "--keep-going"),
-        *("--rerun-triggers", "mtime", "--nolock", *extra),
+        *("--configfile", config, "--rerun-incomplete", "--keep-going"),
+        *("--rerun-triggers", "mtime", "--nolock", *options),
     ]
     process = subprocess.Popen(
         command,
@@ -162,6 +166,7 @@ OPTIONS = {
     "device": str,
     "results": str,
     "cores": int,
+    "cluster": str,  # a folder under profiles/
 }
 
 
@@ -174,10 +179,11 @@ def main(arguments: list[str]) -> int:
     known, extra = parser.parse_known_args(arguments)
     try:
         given = {name: _read(name, text) for name in OPTIONS if (text := getattr(known, name).strip())}
-        cores = given.pop("cores", usable_cores())
-        if cores < 1:
+        cluster, cores = given.pop("cluster", ""), given.pop("cores", None)
+        if cores is not None and cores < 1:
             raise UserError(f"CORES is {cores}; it should be at least 1.")
-        return run(read_settings(known.profile, given), cores, extra)
+        cores = cores or (0 if cluster else usable_cores())
+        return run(read_settings(known.profile, given), cores, extra, cluster)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

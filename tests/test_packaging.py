@@ -18,7 +18,7 @@ PACKAGE = ROOT / "rdpd_nb"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
 
 
@@ -98,7 +98,7 @@ def test_pre_commit_checks_with_the_tools_of_the_lock():
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))])
 def test_pages_name_commands_that_the_makefile_has(page):
-    named = set(re.findall(r"(?:^|`)make ([a-z]+)", (ROOT / page).read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (ROOT / page).read_text(), re.MULTILINE))
     wanted = {"README.md": {"reproduce", "test", "lab", "help"}, "docs/data.md": {"data"}}
     assert wanted.get(page, set()) <= named <= TARGETS
 

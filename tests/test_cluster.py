@@ -1,0 +1,70 @@
+"""What is said before a reproduction goes to a cluster, and what Snakemake is asked. With a real SLURM: tests/slurm."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rdpd_nb import cluster, reproduce
+from rdpd_nb.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+PROFILE = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+
+
+@pytest.fixture
+def squeue(tmp_path, monkeypatch):
+    """A squeue that says what the test has it say."""
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(cluster, "find_spec", lambda name: True)
+
+    def says(text: str, status: int = 0) -> None:
+        (tmp_path / "squeue").write_text(f"#!/bin/sh\necho '{text}'\necho '{text}' >&2\nexit {status}\n")
+        (tmp_path / "squeue").chmod(0o755)
+
+    says("")
+    return says
+
+
+def test_jobs_that_a_killed_reproduction_left_are_named_and_those_of_other_folders_are_not_minded(squeue, tmp_path):
+    here, _ = cluster.options("slurm", tmp_path / "here")[-1], squeue("7 rdpd-00000000_a\n8 somebody elses")
+    assert cluster.options("slurm", tmp_path / "here")[-1] == here != cluster.options("slurm", tmp_path / "there")[-1]
+    squeue(f"7 rdpd-00000000_a\n12 {here}_uuid\n13 {here}_uuid")
+    with pytest.raises(UserError, match=r"killed still write to .*here; .*: scancel 12 13$"):
+        cluster.options("slurm", tmp_path / "here")
+    cluster.options("slurm", tmp_path / "there")
+
+
+def test_a_cluster_that_cannot_be_used_is_one_sentence(squeue, tmp_path, monkeypatch):
+    squeue("slurm_load_jobs error: Unable to contact slurm controller", 1)
+    with pytest.raises(UserError, match="SLURM does not answer: slurm_load_jobs error: Unable to contact"):
+        cluster.options("slurm", tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(UserError, match="there is no squeue on PATH; .* login node"):
+        cluster.options("slurm", tmp_path)
+    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="executor for slurm is not installed; `make reproduce CLUSTER=slurm` installs"):
+        cluster.options("slurm", tmp_path)
+    with pytest.raises(UserError, match="CLUSTER is 'slrum'; it should be one of slurm"):
+        cluster.options("slrum", tmp_path)
+
+
+def test_the_profile_gives_every_rule_its_time_and_memory_and_the_makefile_installs_the_executor():
+    rules = re.findall(r"^ *(?:rule |name: )(\w+)(?::$|$)", (ROOT / "Snakefile").read_text(), re.MULTILINE)
+    assert set(PROFILE["set-resources"]) == set(rules) - {"all"}
+    assert all(set(asked) == {"runtime", "mem_mb"} for asked in PROFILE["set-resources"].values())
+    pinned = (ROOT / "profiles/slurm/requirements.txt").read_text()
+    assert len(re.findall(r"==[\d.]+ \\\n +--hash=sha256:\w{64}$", pinned, re.MULTILINE)) == 2
+
+
+@pytest.mark.parametrize(("arguments", "cores"), [([], []), (["--cores", "50"], ["--cores", "50"])])
+def test_on_a_cluster_nothing_is_asked_of_this_machine(squeue, tmp_path, monkeypatch, arguments, cores):
+    """Neither its cores, which Snakemake would take for the cluster's, nor a GPU, which is the nodes'."""
+    asked = []
+    monkeypatch.setattr(reproduce, "_snakemake", lambda config, options, *rest: asked.append(options) or (0, ""))
+    given = ["--profile", "tiny", "--results", str(tmp_path), "--device", "cuda", "--cluster", "slurm", *arguments]
+    assert reproduce.main([*given, "--dry-run"]) == 0
+    ((*start, profile, _, _, dry),) = asked
+    assert start[: len(cores)] == cores and profile == str(ROOT / "profiles/slurm") and dry == "--dry-run"
+    assert ("--cores" in asked[0]) == bool(cores)
