@@ -52,7 +52,7 @@ own: setup  ## train on your own sensors and leave a report and a student: PARAM
 	@$(BIN)/python -m rdpd_nb.report --parameters "$(PARAMETERS)"
 
 test: setup  ## unit tests, the workflow on a tiny profile, and nbval on all notebooks
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 torture: setup  ## bad input, kills and full disks by the hundred (under an hour); not part of make test
 	@$(BIN)/python -m pytest -q tests/torture
