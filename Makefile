@@ -2,6 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+# Nothing without a hash: the locks name all there is, and what comes as source is built with the setuptools of the lock.
+LOCKED := $(PIP) --require-hashes --no-deps --no-build-isolation
+TOOLS := build/tools
 
 PROFILE ?= demo
 DATASETS ?=
@@ -16,7 +20,7 @@ CORES ?=
 CLUSTER ?=
 PARAMETERS ?=
 
-.PHONY: help setup reproduce own site archive test torture lab data notebooks bench lint test-slurm
+.PHONY: help setup reproduce own site archive test torture lab data notebooks bench lint lock audit test-slurm
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,16 +29,20 @@ help:  ## this list
 
 setup: $(VENV)/.ready  ## create .venv from requirements.lock, only when it is out of date
 
-$(VENV)/.ready: requirements.lock pyproject.toml
+$(VENV)/.ready: requirements.lock requirements-cuda.lock requirements-cpu.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 setup")'
 	@echo "setting up $(VENV) from requirements.lock (a few minutes the first time) ..."
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@sed -n '/^setuptools==/,/[^\\]$$/p' requirements.lock | $(LOCKED) -r /dev/stdin
+	@$(LOCKED) -r requirements-cpu.lock 2>/dev/null || true
+	@$(LOCKED) -r requirements.lock
+	@$(BIN)/python -c 'from importlib.metadata import requires; raise SystemExit("nvidia" in str(requires("torch")))' \
+		|| $(LOCKED) -r requirements-cuda.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.ready-%: profiles/%/requirements.txt $(VENV)/.ready
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@$(LOCKED) -r $<
 	@touch $@
 
 reproduce: setup $(if $(wildcard profiles/$(CLUSTER)/requirements.txt),$(VENV)/.ready-$(CLUSTER))  ## run the paper's pipeline; PROFILE, DATASETS, SOURCE, RAW, SEEDS, EPOCHS, SCALE, DEVICE, RESULTS, CORES, CLUSTER=slurm
@@ -72,6 +80,17 @@ notebooks: setup  ## execute the committed notebooks in place, with their defaul
 
 bench: setup  ## time training and reading (4 min, on a machine that does nothing else); writes benchmarks/results.json and .png; FULL=1: PAMAP2 at 1.3 GB too
 	@$(BIN)/python benchmarks/run.py $(if $(FULL),--full)
+
+lock: $(TOOLS)/.ready  ## write the locks anew after a change of pyproject.toml; ARGS="--upgrade-package numpy"
+	@$(TOOLS)/bin/python .ci/lock $(ARGS)
+
+audit: $(TOOLS)/.ready  ## look the locked packages up among known vulnerabilities; skipped where nobody can be asked
+	@$(TOOLS)/bin/python .ci/audit $(ARGS)
+
+$(TOOLS)/.ready: Makefile
+	@$(PYTHON) -m venv --clear $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9 pip-audit==2.10.1
+	@touch $@
 
 lint: setup  ## ruff, for code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
