@@ -82,10 +82,10 @@ bench: setup  ## time training and reading (4 min, on a machine that does nothin
 	@$(BIN)/python benchmarks/run.py $(if $(FULL),--full)
 
 lock: $(TOOLS)/.ready  ## write the locks anew after a change of pyproject.toml; ARGS="--upgrade-package numpy"
-	@$(TOOLS)/bin/python .ci/lock $(ARGS)
+	@$(TOOLS)/bin/python .ci/lock.py $(ARGS)
 
 audit: $(TOOLS)/.ready  ## look the locked packages up among known vulnerabilities; skipped where nobody can be asked
-	@$(TOOLS)/bin/python .ci/audit $(ARGS)
+	@$(TOOLS)/bin/python .ci/audit.py $(ARGS)
 
 $(TOOLS)/.ready: Makefile
 	@$(PYTHON) -m venv --clear $(TOOLS)

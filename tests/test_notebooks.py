@@ -3,11 +3,13 @@
 import ast
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
+import offline
 import pytest
 
 from rdpd_nb import params
@@ -192,7 +194,7 @@ def test_notebook_2_shows_the_idea():
 
 
 def test_checked_cells_print_what_is_stored(tmp_path):
-    """All notebooks, with their defaults, into folders of their own.
+    """All notebooks, with their defaults, into folders of their own, without a network where one can be cut off.
 
     In order, but for those that need no other and take longest, which run beside them: a core for each of the two.
     """
@@ -203,7 +205,7 @@ def test_checked_cells_print_what_is_stored(tmp_path):
     beside = [path for path in NOTEBOOKS if path.name[:2] in ("08", "11", "12")]
     started = [
         subprocess.Popen(
-            [*command, *map(str, paths)],
+            offline.offline([*command, *map(str, paths)]),
             env=environment,
             cwd=FOLDER.parent,
             stdout=subprocess.PIPE,
@@ -215,3 +217,16 @@ def test_checked_cells_print_what_is_stored(tmp_path):
     said = [process.communicate()[0] for process in started]
     assert [process.returncode for process in started] == [0, 0], "\n".join(text[-6000:] for text in said)
     assert (tmp_path / "results" / "figures" / "demo" / "table2.md").is_file()
+
+
+def test_the_notebooks_above_had_no_network(tmp_path):
+    """Nothing beyond this machine is reached, not even a listener outside, and what a kernel needs is there."""
+    if reason := offline.why_not():
+        pytest.skip(f"the notebooks were run with the network there is: {reason}")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        reach = [sys.executable, "-c", f"import socket; socket.create_connection({listener.getsockname()}, 5)"]
+        assert subprocess.run(reach).returncode == 0
+        done = subprocess.run(offline.offline(reach), capture_output=True, text=True)
+        assert "ConnectionRefusedError" in done.stderr, "the loopback is up, and it is another one"
+    beyond = [sys.executable, "-c", "import socket; socket.create_connection(('192.0.2.1', 80), 5)"]
+    assert "Network is unreachable" in subprocess.run(offline.offline(beyond), capture_output=True, text=True).stderr

@@ -7,11 +7,15 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "rdpd_nb"
@@ -19,6 +23,8 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+LOCK_TOOL = module_from_spec(spec_from_file_location("lock", ROOT / ".ci/lock.py"))
+LOCK_TOOL.__spec__.loader.exec_module(LOCK_TOOL)
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
 
 
@@ -54,13 +60,76 @@ def test_environment_yml_lists_what_pyproject_lists():
     assert listed == {name_and_bound(entry) for entry in PROJECT["dependencies"]}
 
 
+def pinned(kind: str = "", everywhere: bool = False) -> dict[str, str]:
+    """By name the version that a lock has for this system (or for any)."""
+    found = [Requirement(entry) for entry in LOCK_TOOL.entries((ROOT / f"requirements{kind}.lock").read_text())]
+    found = [r for r in found if everywhere or r.marker is None or r.marker.evaluate()]
+    return {canonicalize_name(r.name): str(r.specifier).removeprefix("==") for r in found}
+
+
+def wanted() -> list[str]:
+    """The project's own dependencies and those of its extras."""
+    return [*PROJECT["dependencies"], *(entry for extra in EXTRAS.values() for entry in extra)]
+
+
+def needed() -> dict[str, SpecifierSet]:
+    """What the project and its extras need, and what that needs, as the installed packages say: names and versions."""
+    found, waiting, seen = {}, [Requirement(entry) for entry in wanted()], set()
+    while waiting:
+        requirement = waiting.pop()
+        called = canonicalize_name(requirement.name)
+        found[called] = found.get(called, SpecifierSet()) & requirement.specifier
+        for extra in {"", *requirement.extras} - {extra for name, extra in seen if name == called}:
+            seen.add((called, extra))
+            inner = map(Requirement, distribution(called).requires or [])
+            waiting += [r for r in inner if r.marker is None or r.marker.evaluate({"extra": extra})]
+    return found
+
+
 def test_lock_pins_every_dependency_and_torch():
-    lock = (ROOT / "requirements.lock").read_text().lower()
-    assert "torch==2.13.0\n" in lock
-    pinned = {line.split("==")[0].replace("_", "-") for line in lock.splitlines() if "==" in line}
-    wanted = [*PROJECT["dependencies"], *(entry for extra in EXTRAS.values() for entry in extra)]
-    assert {name(entry) for entry in wanted} <= pinned
-    assert "://" not in lock
+    assert {name(entry) for entry in wanted()} <= set(pinned())
+    assert pinned()["torch"] == "2.13.0" and set(pinned("-cpu").values()) <= {"2.13.0+cpu"}
+    assert pinned("-cuda", everywhere=True) and not set(pinned("-cuda", everywhere=True)) & set(pinned(everywhere=True))
+
+
+@pytest.mark.parametrize("kind", ["", "-cuda", "-cpu"])
+def test_a_lock_is_versions_and_sums_alone(kind):
+    """No address either: pip asks where it is set up to ask."""
+    text = (ROOT / f"requirements{kind}.lock").read_text()
+    entries = LOCK_TOOL.entries(text)
+    assert "".join(entries.values()) == re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)
+    for entry in entries.values():
+        first, *sums = entry.rstrip().split(" \\\n    ")
+        assert re.fullmatch(r"[\w.-]+==[\w.+]+( ; .+)?", first)
+        assert sums and all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in sums), first
+
+
+def test_lock_is_all_that_is_needed_and_no_more():
+    """make setup installs what it names without asking what that needs."""
+    here = pinned()
+    try:
+        apart = {name for name, version in here.items() if distribution(name).version.split("+")[0] != version}
+    except PackageNotFoundError as error:
+        apart = {str(error)}
+    if apart:
+        pytest.skip(f"this environment was not made from requirements.lock: {', '.join(sorted(apart)[:5])}")
+    cuda = pinned("-cuda") if "nvidia" in str(distribution("torch").requires) else {}
+    found = needed()
+    for called, versions in found.items():
+        version = (here | cuda).get(called)
+        assert version and versions.contains(version, prereleases=True), f"{called}{versions}, not {version}"
+    assert set(here) <= set(found)
+
+
+def test_make_setup_installs_nothing_without_a_sum():
+    said = subprocess.run(
+        ["make", "--dry-run", "--always-make", "setup"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.replace("\\\n", " ")
+    installs = [part for line in said.splitlines() for part in re.split(r"\||;", line) if "pip install" in part]
+    assert len(installs) == 5
+    own = [line for line in installs if line.split()[-2:] == ["-e", "."]]
+    assert len(own) == 1 and "--no-deps --no-build-isolation" in own[0], "which builds it with the lock's setuptools"
+    assert all("--require-hashes --no-deps --no-build-isolation" in line for line in installs if line not in own)
 
 
 def test_what_notebooks_and_package_import_is_a_dependency_and_the_site_has_an_extra_of_its_own():
@@ -87,10 +156,9 @@ def test_every_folder_of_the_package_and_its_data_are_installed():
 
 
 def test_pre_commit_checks_with_the_tools_of_the_lock():
-    lock = (ROOT / "requirements.lock").read_text().splitlines()
     for repo in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]:
         tool = repo["repo"].rsplit("/", 1)[1].removesuffix("-pre-commit")
-        assert f"{tool}=={repo['rev'].removeprefix('v')}" in lock
+        assert pinned()[tool] == repo["rev"].removeprefix("v")
 
 
 # ------------------------------------------------------------------------------------------------ commands
@@ -178,3 +246,45 @@ def test_ci_installs_the_browser_as_root_or_through_sudo(tmp_path):
         (tmp_path / user).mkdir()
         said = ci(tmp_path / user, **MAKE, **{**APT, "apt-get": apt}, id=f"echo {user}", sudo=sudo)
         assert "skipped" not in said and log.read_text().splitlines() == expected
+
+
+# ------------------------------------------------------------------------------------------------- make audit
+
+
+def audited(folder: Path, *, says: str = "", complains: str = "", status: int = 0) -> tuple[int, str]:
+    """Exit status and words of `.ci/audit.py` where pip-audit says this."""
+    python, tool = folder / "python", folder / "pip-audit"
+    python.symlink_to(sys.executable)
+    tool.write_text(f"#!/bin/sh\ncat <<'E'\n{says}\nE\necho '{complains}' >&2\nexit {status}\n")
+    tool.chmod(0o755)
+    done = subprocess.run([python, ROOT / ".ci/audit.py"], capture_output=True, text=True)
+    assert not done.stderr
+    return done.returncode, done.stdout
+
+
+KNOWN = {"name": "six", "version": "1.17.0", "vulns": []}
+NOBODY = {"name": "six", "skip_reason": "Dependency not found"}
+FAULTY = KNOWN | {"vulns": [{"id": "PYSEC-1", "fix_versions": ["1.18.0"]}]}
+
+
+def test_audit_names_what_is_known_to_be_faulty_and_fails(tmp_path):
+    code, said = audited(tmp_path, says=json.dumps({"dependencies": [KNOWN, FAULTY, NOBODY]}), status=1)
+    assert code == 1 and "six 1.17.0: PYSEC-1, mended in 1.18.0\n" in said
+    assert "2 packages asked about, 1 known vulnerabilities, 1 not known there" in said
+
+
+def test_audit_passes_where_nothing_is_known(tmp_path):
+    assert audited(tmp_path, says=json.dumps({"dependencies": [KNOWN]})) == (
+        0,
+        "1 packages asked about, 0 known vulnerabilities\n",
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"says": json.dumps({"dependencies": [NOBODY]})}, {"complains": "Traceback\nFailed to resolve", "status": 1}],
+    ids=["an index that knows of none", "no network"],
+)
+def test_audit_is_skipped_in_one_sentence_where_nobody_can_be_asked(tmp_path, answer):
+    code, said = audited(tmp_path, **answer)
+    assert code == 0 and said.count("\n") == 1 and re.search(r"^skipped: .*\((Dependency not|Failed to)", said)

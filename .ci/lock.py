@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 """Write the locks: exact versions with the hashes of all their files (`make lock`).
 
 Versions that still fit pyproject.toml stay; newer ones are taken with e.g. `make lock ARGS="--upgrade-package numpy"`
 or `ARGS=--upgrade`. Two files are apart from requirements.lock, for nobody else should get their gigabytes, or can:
-requirements-cuda.lock, what torch needs where it is a build for NVIDIA's GPUs (the public index has no other for Linux),
-and requirements-cpu.lock, a build of torch for CPUs, if pip finds one on the machine where the locks are written.
+requirements-cuda.lock, what torch needs where it is a build for NVIDIA's GPUs (PyPI's for Linux is), and
+requirements-cpu.lock, a build of torch for CPUs, if pip finds one on the machine where the locks are written.
 Needs uv, which `make lock` installs in build/tools.
 """
 
@@ -20,10 +19,10 @@ LOCK, CUDA_LOCK, CPU_LOCK = (ROOT / f"requirements{kind}.lock" for kind in ("", 
 OF_CUDA = re.compile(r"(nvidia|cuda|triton)\b")
 HEADS = {
     LOCK: """\
-# What make setup installs, written by make lock: exact versions of the dependencies of pyproject.toml, of its extras, and
-# of theirs, with the hashes of all their files. Tried on Python 3.11, 3.12 and 3.13.
+# What make setup installs: exact versions of the dependencies of pyproject.toml, of its extras, and of theirs, with the
+# hashes of all their files. Tried on Python 3.11, 3.12 and 3.13. Written by make lock.
 """,
-    CUDA_LOCK: "# What torch needs besides where it is a build for NVIDIA's GPUs; make setup sees to it. Written by make lock.\n",
+    CUDA_LOCK: "# What else torch needs if it is a build for NVIDIA's GPUs: make setup looks. Written by make lock.\n",
     CPU_LOCK: "# torch for CPUs alone: make setup takes it where pip finds it. Written by make lock.\n",
 }
 
@@ -35,12 +34,12 @@ def entries(text: str) -> dict[str, str]:
 
 def compiled(arguments: list[str]) -> dict[str, str]:
     """What uv finds, with the versions of the locks that are there."""
-    uv = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
+    uv = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "--quiet", "--no-annotate", "--no-header"]
+    uv += ["--universal", "--python-version", "3.11", "--all-extras", "--generate-hashes", str(ROOT / "pyproject.toml")]
     with tempfile.TemporaryDirectory() as folder:
         new = Path(folder, "requirements.lock")
         new.write_text("".join(lock.read_text() for lock in (LOCK, CUDA_LOCK) if lock.exists()))
-        project = ["--python-version", "3.11", "--all-extras", "--no-annotate", "--no-header", str(ROOT / "pyproject.toml")]
-        subprocess.run([*uv, *project, "--output-file", new, *arguments], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*uv, "--output-file", new, *arguments], check=True, stdout=subprocess.DEVNULL)
         return entries(new.read_text())
 
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Look the locked packages up among known vulnerabilities (`make audit`); exit status 1 where there are any.
 
 Where no service answers it says so in one sentence and ends well: nothing waits for it. Needs pip-audit, which
@@ -32,8 +31,8 @@ def main() -> int:
     for package, fault in found:
         mended = ", ".join(fault["fix_versions"]) or "no version yet"
         print(f"{package['name']} {package['version']}: {fault['id']}, mended in {mended}")
-    unknown = len(packages) - len(known)
-    print(f"{len(known)} packages asked about, {len(found)} known vulnerabilities" + f", {unknown} not known" * bool(unknown))
+    not_known = f", {len(packages) - len(known)} not known there" if len(known) < len(packages) else ""
+    print(f"{len(known)} packages asked about, {len(found)} known vulnerabilities{not_known}")
     return int(bool(found))
 
 
