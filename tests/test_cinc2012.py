@@ -184,7 +184,7 @@ def test_a_set_is_missing(tmp_path):
 
 def test_outcomes_are_missing(tmp_path):
     (write(tmp_path) / "Outcomes-c.txt").unlink()
-    assert "Outcomes-c.txt is missing" in refusal(tmp_path)
+    assert "Outcomes-c.txt is not there" in refusal(tmp_path)
 
 
 def test_an_empty_folder(tmp_path):
@@ -263,13 +263,15 @@ def test_bytes_that_are_no_text(tmp_path):
     [
         (HEADER + "11,6,1,5,-1,2\n12,6,1,5,-1,0\n", "line 2: RecordID '11' and In-hospital_death '2' where"),
         (HEADER + "11,6,1,5,-1,0\n12,6,1,5,-1,\n", "line 3: RecordID '12' and In-hospital_death ''"),
-        (HEADER + "11,6,1,5,-1,0\n12,6\n", "line 3: RecordID '12' and In-hospital_death 'None'"),
+        (HEADER + "11,6,1,5,-1,0\n12,6\n", "line 3: 2 columns where 6 are"),
         (HEADER + "x,6,1,5,-1,0\n12,6,1,5,-1,0\n", "line 2: RecordID 'x'"),
-        (HEADER + "11,6,1,5,-1,0\n11,6,1,5,-1,0\n", "line 3: stay 11 is there twice"),
+        (HEADER + "11,6,1,5,-1,0\n11,6,1,5,-1,0\n", "line 3: 11 is there twice"),
         (HEADER + "11,6,1,5,-1,0\n", "no outcome of 1 stays, the first is 12"),
         (HEADER, "no outcome of 2 stays, the first is 11"),
         ("RecordID,Survival\n11,1\n", "no column In-hospital_death; the columns are"),
-        ("", "no column RecordID, In-hospital_death"),
+        ("\n", "no column RecordID, In-hospital_death"),
+        (HEADER.replace("SOFA", "RecordID"), "two columns RecordID; the columns are RecordID,SAPS-I,RecordID"),
+        (HEADER + "11,6,1,5,-1,0,1\n12,6,1,5,-1,0\n", "line 2: 7 columns where 6 are"),
         (HEADER + "21,6,1,5,-1,0\n", "stay 21 is in the outcomes of two sets"),
     ],
 )

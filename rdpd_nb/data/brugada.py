@@ -3,7 +3,6 @@
 The paper does not have it; it is the open counterpart of its PTBDB. Records are WFDB, format 16.
 """
 
-import csv
 import hashlib
 import re
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import numpy as np
 
 from ..errors import UserError
 from . import archives
-from .checks import check_sum, listed_sums, require_files, require_folder, without_copies
+from .checks import check_sum, listed_sums, read_labels, require_files, require_folder, without_copies
 from .format16 import MISSING, read_header, read_units
 from .spec import File, Size, Source, Spec
 from .windows import Ledger, Recordings
@@ -82,7 +81,7 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     files(folder)  # one that is missing is named before anything is read
     sums, labels_path, path = listed_sums(folder / "SHA256SUMS.txt"), folder / "metadata.csv", _records_path(folder)
     check_sum(labels_path.read_bytes(), sums.get("metadata.csv"), str(labels_path))
-    labels = _labels(labels_path)
+    labels = read_labels(labels_path, "patient_id", "brugada", STEPS)
     contents: dict[str, dict[int, bytes]] = {"hea": {}, "dat": {}}
     for name, content in archives.walk(path, IS_RECORD):
         person, ending = IS_RECORD(name).groups()
@@ -116,26 +115,6 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     ledger.add("values missing in the others", values=sum(int(np.isnan(signal).sum()) for signal in signals))
     people, classes = np.array([*labels]), np.array([int(label != "0") for label in labels.values()])
     return Recordings.join(signals, people[is_kept], classes[is_kept], ledger=ledger)
-
-
-def _labels(path: Path) -> dict[int, str]:
-    """Column `brugada` by patient_id, sorted."""
-    labels = {}
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        rows = csv.DictReader(file)
-        if missing := [column for column in ("patient_id", "brugada") if column not in (rows.fieldnames or ())]:
-            raise UserError(f"{path}: no column {', '.join(missing)}; the columns are {rows.fieldnames}.")
-        for row in rows:
-            person, label = row["patient_id"] or "", row["brugada"]
-            if not person.isdecimal() or label not in STEPS:
-                raise UserError(
-                    f"{path}, line {rows.line_num}: patient_id '{person}' and brugada '{label}' where a number and "
-                    f"{', '.join(STEPS)} are expected; download it again."
-                )
-            if int(person) in labels:
-                raise UserError(f"{path}, line {rows.line_num}: {person} is there twice; download it again.")
-            labels[int(person)] = label
-    return dict(sorted(labels.items()))
 
 
 def record(header: bytes, samples: bytes, person: int, what: str) -> np.ndarray:

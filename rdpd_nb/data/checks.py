@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,27 +17,27 @@ def require_folder(folder: Path, holds: str) -> None:
         raise UserError(f"{folder} is {'empty' if folder.is_dir() else 'not a folder'}; it should hold {holds}.")
 
 
-def file_fault(path: Path) -> str:
-    """Why nothing can be read from a file, in a few words that follow its name; '' where something can."""
+def file_fault(path: Path, missing: str = "correct its name", empty: str = "write it again") -> str:
+    """Why nothing can be read from a file, and what to do, in words that follow its name; '' where something can."""
     if os.path.isdir(path):  # unlike Path's, these raise nothing
-        return "is a folder where a file is expected"
+        return "is a folder where a file is expected; take it out or name another."
     if not os.path.isfile(path):
         if os.path.islink(path):
-            return "is a link that leads nowhere"
-        return "is no plain file" if os.path.exists(path) else "is not there"
+            return "is a link that leads nowhere; correct its name."
+        return "is no plain file; take it out or name another." if os.path.exists(path) else f"is not there; {missing}."
     try:
         with path.open("rb") as file:
-            return "" if file.read(1) else "is empty"
+            return "" if file.read(1) else f"is empty; {empty}."
     except OSError as error:
-        return f"cannot be read ({error.strerror or error})"
+        return f"cannot be read ({error.strerror or error}); correct its permissions."
 
 
 def require_files(paths: Iterable[Path]) -> list[Path]:
     """These raw files as a list; UserError where one is a folder, empty, a link that leads nowhere, or not readable."""
     paths = list(paths)
     for path in paths:
-        if fault := file_fault(path):
-            raise UserError(f"{path} {fault}; download it again, or correct its permissions.")
+        if fault := file_fault(path, *2 * ["download it again"]):
+            raise UserError(f"{path} {fault}")
     return paths
 
 
@@ -74,6 +74,35 @@ def listed_sums(path: Path) -> dict[str, str]:
     if not pairs:
         raise UserError(f"{path} lists no SHA-256 sums; download it again.")
     return {name: total for total, name in pairs}
+
+
+def read_labels(path: Path, key: str, column: str, allowed: Collection[str]) -> dict[int, str]:
+    """What a CSV says in a column, by the whole number in another, sorted by it.
+
+    Raises UserError, with the line, where a number is there twice, or what is said is none of those allowed.
+    """
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines() or [""]
+    header = lines[0].split(",")
+    if wrong := [name for name in (key, column) if header.count(name) != 1]:
+        many = "two columns" if wrong[0] in header else "no column"
+        raise UserError(f"{path}: {many} {', '.join(wrong)}; the columns are {lines[0][:200]}.")
+    found: dict[int, str] = {}
+    for line, text in enumerate(lines[1:], 2):
+        row, where = text.split(","), f"{path}, line {line}"
+        if row == [""]:
+            continue
+        if len(row) != len(header):
+            raise UserError(f"{where}: {len(row)} columns where {len(header)} are expected; download it again.")
+        number, value = row[header.index(key)], row[header.index(column)]
+        if not (number.isascii() and number.isdecimal()) or value not in allowed:
+            raise UserError(
+                f"{where}: {key} '{number[:40]}' and {column} '{value[:40]}' where a number and "
+                f"{', '.join(allowed)} are expected; download it again."
+            )
+        if int(number) in found:
+            raise UserError(f"{where}: {number} is there twice; download it again.")
+        found[int(number)] = value
+    return dict(sorted(found.items()))
 
 
 def first_bad_line(path: Path, separator: str | None, columns: int, whole: tuple[int, ...] = ()) -> str | None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import UserError
 from . import archives
-from .checks import require_folder
+from .checks import read_labels, require_files, require_folder
 from .spec import File, Size, Source, Spec
 from .windows import Ledger, Recordings
 
@@ -104,17 +104,15 @@ def files(folder: Path) -> list[Path]:
     paths = []
     for name in SETS:
         path, outcomes = _set_path(folder, name), _outcomes_path(folder, name)
-        if not outcomes.is_file():
-            raise UserError(f"{outcomes} is missing; it should stand beside {path.name}, as published.")
         stays = [p for p in path.rglob("*.txt") if IS_STAY(p.name)] if path.is_dir() else [path]
         paths += [outcomes, *stays]
-    return paths
+    return require_files(paths)
 
 
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """One recording of 48 hours for each stay: set by set, in the order of RecordID."""
     files(folder)  # one that is missing is named before anything is read
-    died = {name: _outcomes(_outcomes_path(folder, name)) for name in SETS}
+    died = {name: read_labels(_outcomes_path(folder, name), "RecordID", OUTCOME, ("0", "1")) for name in SETS}
     stays = np.array([stay for outcomes in died.values() for stay in outcomes])
     if len(twice := _repeated(stays)):
         raise UserError(f"{folder}: stay {twice[0]} is in the outcomes of two sets; download them again.")
@@ -125,7 +123,7 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         counts["measured"] += np.isfinite(hourly).sum()
         counts["unmeasured stays"] += np.isnan(hourly).all((1, 2)).sum()
         series.append(_carried_forward(hourly))
-        number, deaths = len(hourly), sum(died[name].values())
+        number, deaths = len(hourly), [*died[name].values()].count("1")
         ledger.add(f"stays of set {name}, {part} part", records=number, subjects=number, deaths=deaths)
         progress(f"  set {name}: {number:,} stays, {deaths:,} deaths")
     series = np.concatenate(series)  # (stays, 48, 37)
@@ -144,7 +142,7 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         column[np.isnan(column)] = 0
     ledger.add("hourly values left to the training mean", values=np.isnan(series).sum())
 
-    labels = np.array([label for outcomes in died.values() for label in outcomes.values()])
+    labels = np.array([int(label) for outcomes in died.values() for label in outcomes.values()])
     parts = np.repeat(list(SETS.values()), [len(outcomes) for outcomes in died.values()])
     return Recordings.join(series, stays, labels, part=parts, ledger=ledger)
 
@@ -152,26 +150,6 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
 def _repeated(numbers: np.ndarray) -> np.ndarray:
     values, count = np.unique(numbers, return_counts=True)
     return values[count > 1]
-
-
-def _outcomes(path: Path) -> dict[int, int]:
-    """RecordID -> 1 where the person died in hospital, else 0, sorted."""
-    died = {}
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        rows = csv.DictReader(file)
-        if missing := [column for column in ("RecordID", OUTCOME) if column not in (rows.fieldnames or ())]:
-            raise UserError(f"{path}: no column {', '.join(missing)}; the columns are {rows.fieldnames}.")
-        for row in rows:
-            stay, label = row["RecordID"] or "", row[OUTCOME]
-            if not stay.isdecimal() or label not in ("0", "1"):
-                raise UserError(
-                    f"{path}, line {rows.line_num}: RecordID '{stay}' and {OUTCOME} '{label}' where a number and 0 or "
-                    "1 are expected; download it again."
-                )
-            if int(stay) in died:
-                raise UserError(f"{path}, line {rows.line_num}: stay {stay} is there twice; download it again.")
-            died[int(stay)] = int(label)
-    return dict(sorted(died.items()))
 
 
 def _hourly_means(path: Path, stays: np.ndarray) -> tuple[np.ndarray, Counter]:

@@ -25,6 +25,7 @@ import numpy as np
 
 from ..errors import UserError
 from . import archives
+from .checks import file_fault
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,19 +160,10 @@ def _ending(name: str, endings: Iterable[str] = KINDS) -> str:
 
 def content_of(path: Path, shown: Path, most: int = -1) -> bytes:
     """The bytes of a file, or the first `most`; UserError where it is none, empty or cannot be read."""
-    if os.path.isdir(path):
-        raise UserError(f"{shown} is a folder where a file is expected; take it out or name another.")
-    if not os.path.isfile(path):
-        what = "is a link that leads nowhere" if os.path.islink(path) else "is not there"
-        raise UserError(f"{shown} {what}; correct its name.")
-    try:
-        with path.open("rb") as file:
-            content = file.read(most)
-    except OSError as error:
-        raise UserError(f"{shown} cannot be read ({error.strerror or error}); correct its permissions.") from None
-    if not content:
-        raise UserError(f"{shown} is empty; write it again.")
-    return content
+    if fault := file_fault(path):
+        raise UserError(f"{shown} {fault}")
+    with path.open("rb") as file:
+        return file.read(most)
 
 
 def _pick(channels: tuple[str, ...], there: list[str], shown: Path) -> list[int]:
@@ -349,7 +341,10 @@ def _rate_of(time: np.ndarray, shown: Path, row: str, first: int) -> float:
 def _wfdb(path: Path, shown: Path, channels: tuple[str, ...]) -> Signal:
     import wfdb
 
-    content_of(path, shown)
+    lines = content_of(path, shown).decode("latin-1").splitlines()
+    for name in dict.fromkeys(line.split()[0] for line in lines[1:] if line.strip() and not line.startswith("#")):
+        if os.path.lexists(path.parent / name):  # wfdb waits at a pipe for ever
+            content_of(path.parent / name, shown.parent / name, 1)
     stem, record, physical, why = str(path.with_suffix("")), None, None, ""
     try:  # the header once more only where this fails: wfdb takes 10 ms to parse one
         record = wfdb.rdrecord(stem, physical=False, smooth_frames=False, m2s=False)

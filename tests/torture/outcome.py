@@ -34,14 +34,17 @@ def read(dataset: str, folder: Path) -> Windows:
     return Windows.from_recordings(module.SPEC, module.read(folder, lambda line: None), "real")
 
 
-def judge(dataset: str, folder: Path, whole: Windows, campaign: str = "") -> str:
+def judge(
+    dataset: str | Callable[[Path], Windows], folder: Path, whole: Windows, campaign: str = "", names: str = ""
+) -> str:
     """Read a damaged folder: 'refused', 'counted' (other windows, and the ledger says so) or 'harmless' (the same
-    windows as of the `whole` one); AssertionError for anything else."""
+    windows as of the `whole` one); AssertionError for anything else. dataset: its name, or what reads a folder of it;
+    names: what the sentence has to hold."""
     campaign = campaign or dataset
     try:
-        found = read(dataset, folder)
+        found = dataset(folder) if callable(dataset) else read(dataset, folder)
     except UserError as error:
-        _check(str(error))
+        _check(str(error), names)
         outcome = "refused"
     else:
         if same(found, whole):
