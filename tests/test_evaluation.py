@@ -309,3 +309,22 @@ def stacks(draw):
 @given(stacks())
 def test_stack_roc_auc_equals_scikit_learn_on_any_stack(stack):
     check_stack(*stack)
+
+
+# ------------------------------------------------------------------------------------------------ edges of draws
+
+
+def test_a_draw_counts_though_only_one_of_its_people_can_be_scored():
+    """Of two folds the second has a single class and no score: every draw that holds the first person has its score."""
+    p, y, _ = of_people(np.random.default_rng(0), 40, 3, 1)
+    got = people_resampled([p, p], [y, np.zeros(40, int)], [np.zeros(40, int), np.ones(40, int)])
+    times = np.random.default_rng(0).multinomial(2, [0.5, 0.5], 500)[:, 0]
+    once = round(scores(p, y)["roc_auc"], 5)
+    assert got["roc_auc"] == [once if drawn else None for drawn in times] and 1 in times
+
+
+def test_draws_are_500_of_five_digits():
+    p, y, person = of_people(np.random.default_rng(0), 30, 3, 6)
+    for values in people_resampled([p], [y], [person]).values():
+        digits = {len(str(value).split(".")[1]) for value in values}
+        assert len(values) == 500 and max(digits) == 5

@@ -392,3 +392,18 @@ def test_a_window_the_teacher_said_nothing_about_has_neither_soft_nor_attention_
         expected = 4 / 5 * member_loss(METHODS[method].terms, **spoken, temperature=2.5)
         expected = expected + 1 / 5 * member_loss(without, **silent, temperature=2.5)
         torch.testing.assert_close(member_loss(METHODS[method].terms, **batch, temperature=2.5), expected)
+
+
+def test_attention_loss_of_the_released_code_is_the_teachers_divergence_from_the_student_row_by_row():
+    student, teacher = float64([[0.5, 0.5], [0.8, 0.2]]), float64([[0.9, 0.1], [1.0, 0.0]])
+    expected = float64([0.9 * math.log(0.9 / 0.5) + 0.1 * math.log(0.1 / 0.5), math.log(1 / 0.8)])
+    torch.testing.assert_close(losses.attention_loss_reversed(student.log(), teacher), expected)
+
+
+def test_any_class_is_a_label_where_some_rows_have_none():
+    """Class 0 too: its row is the only labelled one of three."""
+    one = {"log_attention": torch.zeros(3, 1), "logits": LOGITS.repeat(3, 1), "combine": PUBLISHED_COMBINE}
+    for c, of_class in enumerate((9, 4, 1)):
+        y = torch.tensor([-1, c, -1])
+        got = member_loss(("hard",), **one, y=y, temperature=T, labelled=1 / 3)
+        assert got.item() == pytest.approx(math.log(14 / of_class))
