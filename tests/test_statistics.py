@@ -298,17 +298,6 @@ def test_the_words_under_the_verdicts_count_what_chance_alone_gives():
     assert "not equality" in text and "Holm" in text and "80 %" in text
 
 
-def test_signed_rank_p_with_ties_goes_through_all_signs_of_thirteen_differences():
-    n = 13
-    d = np.arange(1, n + 1.0) // 2 / 100  # after the first, which is 0 and dropped, each twice
-    d = np.append(d[1:], 0.5) * np.where(np.arange(n) % 4, 1, -1)
-    ranks = stats.rankdata(np.abs(d))
-    signs = np.array(np.meshgrid(*[[0, 1]] * n)).reshape(n, -1)
-    sums = ranks @ signs
-    far = np.abs(sums - ranks.sum() / 2) >= abs(ranks[d > 0].sum() - ranks.sum() / 2)
-    assert signed_rank_p(d.tolist()) == pytest.approx(far.mean(), abs=1e-12)
-
-
 def test_a_verdict_has_both_ends_of_its_interval():
     ours = ours_with(0.83, 0.02)
     (cell,) = verdicts([(ours, 0.8, 0.03)])

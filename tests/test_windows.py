@@ -643,3 +643,30 @@ def test_a_protocol_is_chosen_once():
     assert other.under(Protocol(pamap2_held_out="101_105")) is other
     with pytest.raises(UserError, match="PAMAP2: these windows are under a protocol already"):
         other.under(Protocol())
+
+
+# --------------------------------------------------------------------------------------------- what nothing checked
+
+
+@pytest.mark.parametrize("seed", [0, 1, 6, 7, 8])
+def test_a_fold_tests_one_person_and_validates_on_the_next_round_and_round(seed):
+    windows = make_windows("dsads", np.repeat([3, 5, 6, 9, 12, 20, 21, 40], 19))
+    parts, people = split(windows, seed), np.array([3, 5, 6, 9, 12, 20, 21, 40])
+    assert parts.subjects["test"].tolist() == [people[seed % 8]]
+    assert parts.subjects["validation"].tolist() == [people[(seed + 1) % 8]]
+
+
+def test_blocks_that_stand_for_subjects_are_called_so_in_the_ledger_and_parts_are_empty_where_nobody_gave_any():
+    recordings = make_recordings("mimic3", subjects_are_blocks=True)
+    windows = Windows.from_recordings(SPECS["mimic3"], recordings)
+    assert windows.ledger[-1]["blocks"] == len(np.unique(recordings.subject)) and "subjects" not in windows.ledger[-1]
+    assert set(windows.recording_part) == {""}
+
+
+def test_arrays_with_infinite_values_are_taken_and_those_beyond_float32_are_not():
+    x = arrays_of()["x"].astype(np.float64)
+    x[3, 2, 1], x[4, 0, 0] = np.inf, -np.inf
+    assert np.isinf(Windows.from_arrays(SPEC, **arrays_of(x=x)).series).sum() == 2
+    x[5, 0, 0] = 1e39
+    with pytest.raises(UserError, match="beyond float32"):
+        Windows.from_arrays(SPEC, **arrays_of(x=x))
