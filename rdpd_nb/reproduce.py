@@ -8,22 +8,28 @@ import fcntl
 import json
 import os
 import re
+import resource
+import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
 from . import cluster as clusters
-from . import params
+from . import params, processes
 from .errors import UserError
 from .files import replace_file, root
 from .jobs import Job, check_data, plan, read_settings, write_parameters
+
+MOST = 1024  # cores
+ADDRESSES = 2_500_000_000  # bytes a notebook's process must be able to ask for (ulimit -v): PyTorch takes most of them
+ENDING = 20  # seconds within which a killed run's processes are gone
 
 
 def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
@@ -38,7 +44,7 @@ def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
                 path.unlink()
 
 
-def run(settings: dict[str, Any], cores: int, extra: list[str], cluster: str = "") -> int:
+def run(settings: dict[str, Any], cores: int, extra: list[str], cluster: str = "", dry: bool = False) -> int:
     """Run the workflow with Snakemake; print a line a finished job with the time left. Returns the exit status.
 
     cores: how many at once, of the cluster if one is named; 0 (of a cluster alone): as many as its profile says.
@@ -52,13 +58,13 @@ def run(settings: dict[str, Any], cores: int, extra: list[str], cluster: str = "
         resolve_device(settings["device"])
     tables = params.check(jobs[-1].notebook, jobs[-1].parameters)
     folder = tables.results_root
-    folder.mkdir(parents=True, exist_ok=True)
+    _check_place(folder)
     where = [cluster] * bool(cluster) + [f"{cores} cores"] * bool(cores)
     print(f"profile {settings['profile']}: {len(jobs)} notebooks, {', '.join(where)}", flush=True)
     for dataset, own in settings["datasets"].items():
         seeds = f"{len(own['seeds'])} seed{'s' * (len(own['seeds']) > 1)}"
         print(f"  {dataset}: {own['source']} data, {seeds}, {own['epochs']} epochs at most", flush=True)
-    config, dry, began = folder / "settings.yaml", bool({"-n", "--dry-run"} & set(extra)), time.time()
+    config, began = folder / "settings.yaml", time.time()
     written = [config, *(folder / f"{job.name}.parameters.yaml" for job in jobs)]
     with _locked(folder) as lock, _put_back(written if dry else []):
         chosen = ["--cores", str(cores)] * bool(cores) + (clusters.options(cluster, folder) if cluster else [])
@@ -68,25 +74,59 @@ def run(settings: dict[str, Any], cores: int, extra: list[str], cluster: str = "
             write_parameters(job, folder)
         if not dry:
             remove_foreign_records(jobs, folder)
-        failed, tail = _snakemake(config, [*chosen, *extra], folder / "snakemake.log", lock)
-    if failed:
-        _explain(jobs, folder, began, tail)
+        status, failed = _snakemake(config, [*chosen, *extra, *["--dry-run"] * dry], folder, lock)
+    if status and failed:
+        print(f"not done: {', '.join(sorted(failed))} failed; the same command goes on where it was", flush=True)
+    elif status:
+        print(f"error: Snakemake failed: {_cause(folder / 'snakemake.log', began)}", file=sys.stderr)
     elif dry:
         print(f"nothing was run; {folder / 'snakemake.log'} says what would be")
     else:
         print(f"done in {_minutes(time.time() - began)}: tables and figures are in {tables.figures_folder}", flush=True)
-    return failed
+    return status
+
+
+def _check_place(folder: Path) -> None:
+    """Make the folder of results. Raises UserError for a place where they cannot be."""
+    if re.search(r"[{}]", str(folder)):
+        raise UserError(f"RESULTS: {folder} has {{ or }} in it, Snakemake's mark of a wildcard; name another folder.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"RESULTS: {folder} cannot be written ({error.strerror}); name another folder.") from None
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[int]:
-    """Yield the lock of a results folder; UserError if another reproduction has it."""
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system even if this process is killed
-        except BlockingIOError:
-            raise UserError(f"another reproduction is writing to {folder}; wait for it, or set RESULTS.") from None
+    """Yield the lock of a results folder, which says who has it; UserError if another reproduction has."""
+    path, patient = folder / ".lock", time.monotonic() + ENDING
+    try:
+        lock = path.open("a+")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); delete it, or set RESULTS.") from None
+    with lock:
+        while not _lock(lock):
+            lock.seek(0)
+            pid, _, host = lock.read().strip().partition(" on ")
+            killed = host == socket.gethostname() and pid.isdecimal() and not processes.runs(int(pid))
+            if not killed or time.monotonic() > patient:
+                what = "what a killed reproduction has started" if killed else "another reproduction"
+                raise UserError(f"{what} (process {pid} on {host}) writes to {folder}; wait for it, or set RESULTS.")
+            time.sleep(0.2)  # what it has started is about to end
+        lock.truncate(0)
+        lock.write(f"{os.getpid()} on {socket.gethostname()}")
+        lock.flush()
         yield lock.fileno()
+
+
+def _lock(file: IO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system even if this process is killed
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager
@@ -105,54 +145,53 @@ def _put_back(paths: list[Path]) -> Iterator[None]:
                 os.utime(path, ns=(was[1].st_atime_ns, was[1].st_mtime_ns))
 
 
-def _snakemake(config: Path, options: list[str], log: Path, lock: int) -> tuple[int, str]:
-    """Run Snakemake with a line of ours a finished job; return its exit status and the end of what it said."""
+def _snakemake(config: Path, options: list[str], folder: Path, lock: int) -> tuple[int, set[str]]:
+    """Run Snakemake with a line of ours a finished or failed job; return its exit status and the failed jobs' names."""
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", root() / "Snakefile", "--directory", root()),
         *("--configfile", config, "--rerun-incomplete", "--keep-going"),
         *("--rerun-triggers", "mtime", "--nolock", *options),
     ]
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        pass_fds=(lock,),  # if this process alone is killed, Snakemake goes on, and so does the lock
-    )
-    began, tail, names, finished = time.time(), deque(maxlen=40), {}, ""
-    with process, log.open("w") as file:
+    how = {
+        "env": {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"},
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"},
+        "pass_fds": (lock,),  # if this process is killed, the lock is there for as long as Snakemake
+    }
+    began, names, finished, failed = time.time(), {}, "", set()
+    with (folder / "snakemake.log").open("w") as file, processes.ending_with_us(command, **how) as process:
         for line in process.stdout:
             file.write(line)
             file.flush()
-            tail.append(line)
             if match := re.match(r"Job (\d+): (\S+)", line):
                 names[match[1]] = match[2]
             elif match := re.match(r"Finished job(?:id)?:? (\d+)", line):
                 finished = names.get(match[1], "")
+                failed.discard(finished)  # a cluster's jobs are tried again
+            elif match := re.match(r"    jobid: (\d+)", line):  # of an error
+                name = names.get(match[1])
+                if name and name not in failed:
+                    print(f"error: {name}: {_cause(folder / f'{name}.log', began)}", file=sys.stderr, flush=True)
+                    failed.add(name)
             elif (match := re.match(r"(\d+) of (\d+) steps", line)) and finished:
                 done, of, seconds = int(match[1]), int(match[2]) - 1, time.time() - began  # less Snakemake's rule 'all'
                 left = f"{_minutes(seconds)}, about {_minutes(seconds / done * (of - done))} left"
                 print(f"  {done:3d} of {of}  {finished:32s} {left}", flush=True)
-    return process.returncode, "".join(tail)
+    return process.returncode, failed
 
 
 def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
-def _explain(jobs: list[Job], folder: Path, began: float, tail: str) -> None:
-    """Say for each failed notebook what it said: its UserError, or the end of its log."""
-    said = False
-    for job in jobs:
-        log = folder / f"{job.name}.log"
-        if not log.is_file() or log.stat().st_mtime < began - 1 or (folder / f"{job.name}.ipynb").is_file():
-            continue
-        sentences = re.findall(r"^(?:\w+\.)*UserError: (.+)", log.read_text(errors="replace"), re.MULTILINE)
-        print(f"error: {job.name}: {sentences[-1] if sentences else f'failed; see {log}'}", file=sys.stderr)
-        said = True
-    if not said:
-        print(f"error: Snakemake failed; see {folder / 'snakemake.log'}\n{tail}", file=sys.stderr)
+def _cause(log: Path, began: float) -> str:
+    """What a program that failed has said since: a UserError's sentence, else the last error in its log."""
+    text = log.read_text(errors="replace") if log.is_file() and log.stat().st_mtime > began - 1 else ""
+    if sentences := re.findall(r"^(?:\w+\.)*UserError: (.+)", text, re.MULTILINE):
+        return sentences[-1]
+    errors = re.findall(r"^(?:\w+: )?((?:[\w.]*(?:Error|Exception)|error):\s+.+)", text, re.MULTILINE)
+    last = " ".join(errors[-1].split()).rstrip(".") if errors else "it ended without a word"
+    memory = ", most often because memory was short: set CORES lower" if "Kernel died" in last else ""
+    return f"{last}{memory}; see {log}."
 
 
 # What the command line may set in place of the profile, and how its text is read.
@@ -171,25 +210,40 @@ OPTIONS = {
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status: Snakemake's, 2 for a setting that is wrong, 130 where it was stopped."""
+    """Exit status: Snakemake's, 2 for a setting that is wrong, 130 where it was stopped (SIGTERM: 143, SIGHUP: 129)."""
     parser = argparse.ArgumentParser(prog="python -m rdpd_nb.reproduce", description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="demo")
     for name in OPTIONS:
         parser.add_argument(f"--{name}", default="", help="in place of the profile's; see `make help`")
+    parser.add_argument("-n", "--dry-run", "--dryrun", action="store_true", help="only say what would be run")
     known, extra = parser.parse_known_args(arguments)
     try:
+        _check_memory()
         given = {name: _read(name, text) for name in OPTIONS if (text := getattr(known, name).strip())}
         cluster, cores = given.pop("cluster", ""), given.pop("cores", None)
-        if cores is not None and cores < 1:
-            raise UserError(f"CORES is {cores}; it should be at least 1.")
+        if cores is not None and not 1 <= cores <= MOST:
+            raise UserError(f"CORES is {cores}; it should be from 1 to {MOST}.")
         cores = cores or (0 if cluster else usable_cores())
-        return run(read_settings(known.profile, given), cores, extra, cluster)
+        return run(read_settings(known.profile, given), cores, extra, cluster, known.dry_run)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except OSError as error:  # of a log or what is printed, e.g. because the disk is full
+        print(f"error: {error.filename or 'writing'}: {error.strerror}; the same command goes on", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as error:
         print("stopped; the same command goes on where it was", file=sys.stderr)
-        return 130
+        return processes.exit_status(error)
+
+
+def _check_memory() -> None:
+    """Raises UserError where `ulimit -v` is too low for a notebook, which would end at its first import."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < ADDRESSES:
+        raise UserError(
+            f"this shell allows a process {limit / 1e6:.0f} MB of memory (ulimit -v), and a notebook needs "
+            f"{ADDRESSES / 1e6:.0f}; allow more, or `ulimit -v unlimited`."
+        )
 
 
 def usable_cores() -> int:
@@ -206,4 +260,5 @@ def _read(name: str, text: str) -> Any:
 
 
 if __name__ == "__main__":
+    processes.stop_on_signals()
     raise SystemExit(main(sys.argv[1:]))

@@ -62,7 +62,7 @@ def test_the_profile_gives_every_rule_its_time_and_memory_and_the_makefile_insta
 def test_on_a_cluster_nothing_is_asked_of_this_machine(squeue, tmp_path, monkeypatch, arguments, cores):
     """Neither its cores, which Snakemake would take for the cluster's, nor a GPU, which is the nodes'."""
     asked = []
-    monkeypatch.setattr(reproduce, "_snakemake", lambda config, options, *rest: asked.append(options) or (0, ""))
+    monkeypatch.setattr(reproduce, "_snakemake", lambda config, options, *rest: asked.append(options) or (0, set()))
     given = ["--profile", "tiny", "--results", str(tmp_path), "--device", "cuda", "--cluster", "slurm", *arguments]
     assert reproduce.main([*given, "--dry-run"]) == 0
     ((*start, profile, _, _, dry),) = asked

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -44,7 +43,7 @@ def files_of(folder: Path, pattern: str = "*") -> dict[str, tuple[bytes, int]]:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> Path:
-    """A folder in which the tiny profile has run, killed once on the way."""
+    """A folder in which the tiny profile has run, killed once on the way: the main process alone, by kill -9."""
     folder = tmp_path_factory.mktemp("workflow")
     command = [sys.executable, "-m", "rdpd_nb.reproduce", "--profile", "tiny", "--results", str(folder / "results")]
     process = subprocess.Popen(
@@ -53,13 +52,12 @@ def done(tmp_path_factory) -> Path:
         env=environment(folder),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
     )
     teacher = folder / "results/tiny/ptbdb/all/teacher.json"
     deadline = time.time() + 300
     while not teacher.exists() and process.poll() is None and time.time() < deadline:
         time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     finished = run(folder, "--profile", "tiny")
     assert finished.returncode == 0, finished.stdout + finished.stderr
@@ -116,6 +114,18 @@ def test_other_parameters_make_everything_stale_and_a_dry_run_touches_no_record(
     names = {job.name for job in reproduce.plan(reproduce.read_settings("tiny"))}
     assert set(re.findall(r"^Job \d+: (\S+)", log, re.MULTILINE)) == names
     assert times(done / "results") == before
+
+
+@pytest.mark.parametrize("option", ["-n", "--dry-run", "--dryrun"])
+def test_a_dry_run_does_not_say_done(tmp_path, monkeypatch, capsys, option):
+    monkeypatch.setenv("RDPD_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(reproduce, "_snakemake", lambda *given: (told.append(given[1][-1]), (0, set()))[1])
+    told = []
+    assert reproduce.main(["--profile", "tiny", "--results", str(tmp_path / "results"), option]) == 0
+    assert told == ["--dry-run"]
+    said = capsys.readouterr().out
+    assert "nothing was run" in said and "done" not in said
+    assert not list(tmp_path.rglob("*.yaml"))
 
 
 def test_parameters_are_written_again_only_when_something_has_changed(tmp_path, monkeypatch):
@@ -239,6 +249,70 @@ def test_missing_raw_sets_stop_the_run_before_any_training(tmp_path):
 def test_a_mistyped_setting_is_one_sentence(tmp_path, arguments, words):
     failed = run(tmp_path, *arguments)
     assert failed.returncode == 2 and words in failed.stderr and failed.stderr.count("\n") == 1
+
+
+def test_a_shell_that_allows_too_little_memory_is_one_sentence_at_once(tmp_path):
+    command = f"ulimit -v 600000; exec {sys.executable} -m rdpd_nb.reproduce --profile tiny --results {tmp_path}"
+    failed = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert failed.returncode == 2 and failed.stderr.count("\n") == 1
+    assert "614 MB of memory (ulimit -v), and a notebook needs 2500" in failed.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (
+            "rdpd_nb.errors.UserError: raw/s1.dat is truncated; get it again.\n",
+            "raw/s1.dat is truncated; get it again.",
+        ),
+        (
+            "    raise DeadKernelError\nnbclient.exceptions.DeadKernelError: Kernel died\n",
+            "memory was short: set CORES",
+        ),
+        (
+            "Traceback\nOSError: [Errno 28] No space left on device\n",
+            "OSError: [Errno 28] No space left on device; see",
+        ),
+        (
+            "WorkflowError:\nAt least one job did not end well.\n",
+            "WorkflowError: At least one job did not end well; see",
+        ),
+        ("snakemake: error: unrecognized arguments: --sedes 3\n", "error: unrecognized arguments: --sedes 3; see"),
+        ("a line\n", "it ended without a word; see"),
+        ("", "it ended without a word; see"),
+    ],
+)
+def test_what_a_failed_program_said_last_is_one_sentence(tmp_path, log, said):
+    path = tmp_path / "rdpd.log"
+    path.write_text(log)
+    cause = reproduce._cause(path, time.time())
+    assert said in cause and "\n" not in cause
+    assert "without a word" in reproduce._cause(path, time.time() + 60), "said by an earlier run"
+
+
+def test_a_failed_notebook_is_said_when_it_fails_and_named_at_the_end(tmp_path, monkeypatch, capfd):
+    """A stand-in for Snakemake fails one notebook, and finishes another a second later."""
+    lines = ["Job 3: pamap2/wrist/kd", "Job 4: pamap2/wrist/rdpd", "Error in rule kd:", "    jobid: 3"]
+    rest = ["Finished job 4.", "1 of 4 steps (25%) done"]
+    code = f"import time; print({chr(10).join(lines)!r}, flush=True); time.sleep(1); print({chr(10).join(rest)!r})"
+    began, popen = time.time(), subprocess.Popen
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda command, **how: popen(
+            [sys.executable, "-c", code + "; raise SystemExit(1)"] if "snakemake" in command else command, **how
+        )
+    )  # fmt: skip
+    log = tmp_path / "tiny/pamap2/wrist/kd.log"
+    said = {}
+    monkeypatch.setattr(reproduce, "_cause", lambda path, since: said.setdefault(path, time.time()) and "it failed.")
+    monkeypatch.setenv("RDPD_DATA", str(tmp_path / "data"))
+    assert reproduce.main(["--profile", "tiny", "--results", str(tmp_path)]) == 1
+    ended = time.time()
+    out, err = capfd.readouterr()
+    assert err == "error: pamap2/wrist/kd: it failed.\n"
+    assert began < said[log] < ended - 0.9
+    assert out.splitlines()[-1] == "not done: pamap2/wrist/kd failed; the same command goes on where it was"
+    assert "pamap2/wrist/rdpd" in out.splitlines()[-2]
 
 
 def test_papermill_with_an_unknown_parameter_shows_one_sentence(tmp_path):
