@@ -1,13 +1,33 @@
-"""Writing whole or not at all: to a temporary name beside the target, then renamed."""
+"""Writing whole or not at all: to a temporary name beside the target, then renamed. JSON that is read back has a
+digest.
 
+What is written is on the disk before it is renamed (fsync), and the new name after: a power cut leaves the old file or
+the new one, whole. On a shared file system (NFS) a rename is as whole, but another machine may see the old file for
+some seconds yet; who waits for a file there (Snakemake: `--latency-wait`) waits a little longer.
+"""
+
+import hashlib
+import json
 import os
+import platform
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from .errors import UserError
+
+MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+# Temporaries are `.rdpd-<machine>-<process>-<random>.<name>`, which .gitignore knows.
+TEMPORARY = re.compile(r"\.rdpd-([0-9a-f]{8})-(\d+)-")
+ABANDONED = 24 * 3600  # seconds after which another machine's temporary has nobody who writes to it
+DIGEST = "sha256"  # the last key of JSON that is read back
 
 
 def root() -> Path:
@@ -34,43 +54,163 @@ def place(path: str) -> Path:
     return root() / named
 
 
+# ------------------------------------------------------------------------------------------------------ writing
+
+
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` if the block ends well; else leave nothing."""
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes files for the owner alone
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path} could not be written: {error.strerror or error}.") from error
+        with _in_words(path):
+            prefix, suffix = _beside(path)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=suffix)
+            os.close(handle)
+            temporary = Path(name)
+            yield temporary
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)  # mkstemp makes files for the owner alone
+            _sync(temporary)
+            os.replace(temporary, path)
+            _sync(path.parent)
     finally:
         if temporary:
             temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def replace_folder(path: Path) -> Iterator[Path]:
-    """As `replace_file`, for a folder; one that another process finished meanwhile is kept."""
-    temporary = None
+def replace_folder(path: Path, over: bool = False) -> Iterator[Path]:
+    """As `replace_file`, for a folder. What is there already (another process finished meanwhile) is kept, or with
+    `over` replaced, with nothing at that name for a moment."""
+    temporary = aside = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-        yield temporary
-        temporary.chmod(0o755)
-        try:
-            os.rename(temporary, path)
-        except OSError:
-            if not path.is_dir():
-                raise
-    except OSError as error:
-        raise UserError(f"{path} could not be written: {error.strerror or error}.") from error
+        with _in_words(path):
+            prefix, suffix = _beside(path)
+            temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix, suffix=suffix))
+            yield temporary
+            temporary.chmod(0o755)
+            for inside in (*temporary.rglob("*"), temporary):
+                _sync(inside)
+            if over and os.path.lexists(path):
+                aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix, suffix=suffix))
+                os.rename(path, aside / "old")
+            try:
+                os.rename(temporary, path)
+            except OSError:
+                if not path.is_dir():
+                    raise
+            _sync(path.parent)
     finally:
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
+        for left in filter(None, (temporary, aside)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """Say in one sentence what keeps `path` from being written. What came of another file, or of no file, is not
+    laid at its door."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError):
+        raise
+    except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk
+        why, named = getattr(error, "strerror", None) or error, getattr(error, "filename", None)
+        other = Path(os.path.abspath(os.fsdecode(named))) if isinstance(named, str | bytes | os.PathLike) else path
+        own = Path(os.path.abspath(path))
+        if not (TEMPORARY.search(str(other)) or own.is_relative_to(other) or other.is_relative_to(own)):
+            raise UserError(f"{other}: {why}; so {path} was not written.") from error
+        raise UserError(f"{path} could not be written: {why}.") from error
+
+
+def _beside(path: Path) -> tuple[str, str]:
+    """The beginning and the end of a temporary's name, in a folder that is there and swept."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent.resolve())
+    return f".rdpd-{MACHINE}-{os.getpid()}-", f".{path.name[-80:]}"  # the end alone of a name that is long
+
+
+@cache
+def _sweep(folder: Path) -> None:
+    """Delete the temporaries of killed runs in a folder, where this process first writes to it."""
+    for path in folder.glob(".rdpd-*"):
+        with suppress(OSError):  # gone already, or not ours to delete
+            if (match := TEMPORARY.match(path.name)) and not _in_use(path, match[1], int(match[2])):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _in_use(temporary: Path, machine: str, process: int) -> bool:
+    """Whether someone may still write to a temporary: its process lives; of another machine's, it is a day old."""
+    if machine != MACHINE:
+        return time.time() - temporary.lstat().st_mtime < ABANDONED
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        if not path.is_dir():  # not every file system knows it of a folder
+            raise
+    finally:
+        os.close(handle)
+
+
+# --------------------------------------------------------------------------------------------- JSON with a digest
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write JSON whole or not at all, NaN refused: a line a key, and a line an entry of what is long; a digest last."""
+    lines = [f'"{key}": {_compact(value)}' for key, value in content.items()]
+    as_read = json.loads("{" + ",".join(lines) + "}")
+    lines.append(f'"{DIGEST}": "{digest_of(as_read)}"')
+    with replace_file(path) as temporary:
+        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _compact(value: object) -> str:
+    """A value on one line, or where that is long its entries on one each."""
+    whole = json.dumps(value, allow_nan=False)
+    if len(whole) <= 200 or not isinstance(value, dict | list):
+        return whole
+    if isinstance(value, list):
+        return "[\n " + ",\n ".join(json.dumps(entry) for entry in value) + "\n]"
+    return "{\n " + ",\n ".join(f"{json.dumps(key)}: {json.dumps(entry)}" for key, entry in value.items()) + "\n}"
+
+
+def read_json(path: Path, again: str) -> dict:
+    """The object that `write_json` wrote, without its digest; older files have none. Raises UserError, with what to do
+    `again`, where it is unreadable, holds something else, or was changed since."""
+    content = loads(path, again)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no fields; {again}.")
+    if (digest := content.pop(DIGEST, None)) and digest != digest_of(content):
+        raise UserError(f"{path} was changed after it was written (its {DIGEST} is another's); {again}.")
+    return content
+
+
+def loads(path: Path, again: str) -> object:
+    """What a JSON file holds; UserError where it is not, or has NaN."""
+    try:
+        return json.loads(path.read_bytes(), parse_constant=_no_number)
+    except OSError as error:
+        raise UserError(f"{path} could not be read ({error.strerror}); {again}.") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not readable as JSON ({error}); {again}.") from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"JSON has no {name}")
+
+
+def digest_of(content: object) -> str:
+    """SHA-256 over what JSON says, however it is laid out."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -4,12 +4,12 @@ The records themselves are copied beside it, so that the tables can be rebuilt w
 committed here holds only what is the same in every run.
 """
 
-import json
 from pathlib import Path
 
 from .errors import UserError
-from .files import root
-from .records import any_of, belongs, public, read_record, write_json
+from .files import read_json, root, write_json
+from .record_file import read_record
+from .records import any_of, belongs, public
 from .run import Run
 
 ENDINGS = (".csv", ".md", ".tex", ".png")
@@ -26,8 +26,24 @@ def declare(run: Run, kind: str, name: str, records: list[str], title: str) -> N
         raise UserError(f"{name}: '{wrong[0]}' is no record's name; one is '<data set>/<view>/<name>'.")
     path = run.results_root / "made" / f"{name}.json"
     content = {"kind": kind, "title": title, "records": list(records)}
-    if not path.is_file() or json.loads(path.read_text()) != content:  # an unchanged file keeps its time
+    if _declared(path) != content:  # an unchanged file keeps its time
         write_json(path, content)
+
+
+def _declared(path: Path) -> dict | str:
+    """What `declare` wrote; what is wrong with it, where it cannot be believed."""
+    try:
+        content = read_json(path, "run the notebook that makes it again")
+    except UserError as error:
+        return str(error)
+    kind, title, records = (content.get(name) for name in ("kind", "title", "records"))
+    if kind in ("tables", "figures") and isinstance(title, str) and _names(records):
+        return content
+    return f"{path} does not say of what kind it is, its title and its records; run the notebook that makes it again."
+
+
+def _names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def committed(run: Run) -> Path:
@@ -42,10 +58,15 @@ def read(run: Run, folder: Path | None = None) -> dict:
     """
     path = (folder or run.figures_folder) / "manifest.json"
     empty = {"tables": {}, "figures": {}, "titles": {}, "records": {}}
-    try:
-        return empty | (json.loads(path.read_text()) if path.is_file() else {})
-    except ValueError:
-        raise UserError(f"{path} is not a readable manifest; make the tables again with `make reproduce`.") from None
+    if not path.is_file():
+        return empty
+    again = "take it back with git, or delete it and make the tables again with `make reproduce`"
+    made = empty | read_json(path, again)
+    if all(isinstance(made[part], dict) for part in empty) and all(
+        map(_names, (made["tables"] | made["figures"]).values())
+    ):
+        return made
+    raise UserError(f"{path} is no manifest: it should hold records by table and by figure, and titles; {again}.")
 
 
 def _record(run: Run, name: str) -> dict | None:
@@ -62,7 +83,8 @@ def write(run: Run) -> dict:
 
     tables and figures {name: [record, ...]} in the order of their names, titles {name: title}, records {name: its
     notebook, parameters, fingerprint of the windows}. A file that was declared by an earlier run and is still there
-    stays. Where there is no record of this run (a fresh clone), nothing is written or deleted.
+    stays; a declaration that cannot be believed is left out, and said. Where there is no record of this run (a fresh
+    clone), nothing is written or deleted.
     """
     if not any_of(run):
         return read(run)
@@ -70,8 +92,10 @@ def write(run: Run) -> dict:
     entries = {name: (kind, earlier["titles"].get(name, ""), there) for kind in ("tables", "figures")
                for name, there in earlier[kind].items()}  # fmt: skip
     for path in (run.results_root / "made").glob("*.json"):
-        content = json.loads(path.read_text())
-        entries[path.stem] = (content["kind"], content["title"], content["records"])
+        if isinstance(content := _declared(path), str):
+            print(f"left out: {content}")
+        else:
+            entries[path.stem] = (content["kind"], content["title"], content["records"])
     records: dict[str, dict | None] = {}
     for name, (kind, title, there) in sorted(entries.items()):
         if any((run.figures_folder / f"{name}{ending}").is_file() for ending in ENDINGS):

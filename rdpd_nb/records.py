@@ -3,11 +3,11 @@
 Everything in `tables` and `figures` is made from the frames of `read_scores` and `read_sweep`.
 """
 
-import json
 import platform
 import subprocess
 import time
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +19,10 @@ from safetensors.torch import save_file
 from .data import SPECS, Split, Windows
 from .engine import checkpoints
 from .engine.device import resolve_device
-from .errors import UserError
 from .evaluation import RESAMPLED, people_resampled, person_scores, scores
-from .files import replace_file, root
-from .paper import ANCHOR, METHODS, METRICS, STUDENT_METHODS
+from .files import replace_file, root, write_json
+from .paper import ANCHOR, METRICS, STUDENT_METHODS
+from .record_file import LEVELS, OF_ONE_RUN, SCORES, read_record, sum_of
 from .run import Run
 from .training import Fitted, predict
 
@@ -30,10 +30,6 @@ if TYPE_CHECKING:  # slow to import, and a training needs none
     import pandas as pd
 
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "scipy", "wfdb", "duckdb", "papermill")
-SAME = ("dataset", "view", "source", "profile", "parameters", "fingerprint")  # whenever and wherever it is run
-OF_ONE_RUN = ("versions", "git_commit", "device", "seconds")
-NEEDED = (*SAME, *OF_ONE_RUN)
-SCORES = (*METRICS, "macro_f1_argmax")  # what a record holds of each seed
 BY_PERSON = tuple(f"person_{name}" for name in RESAMPLED)  # and where a person has one class and several windows
 
 
@@ -122,9 +118,11 @@ def save(
     with replace_file(folder / f"{method}.npz") as path:
         np.savez_compressed(path, **arrays)
     tested = [splits[f.member.seed].test for f in fitted]
+    written = [path for path in sorted(folder.glob(f"{method}.*")) if path.suffix in (".npz", ".safetensors")]
     record = {
         **common(run, windows),
         "method": method,
+        "files": {path.name: sum_of(path) for path in written},  # a teacher's knowledge among them
         "model_parameters": fitted[0].model.count(),
         "counts": seeds[0]["counts"],  # of the first seed; each seed has its own
         "seeds": seeds,
@@ -159,45 +157,14 @@ def write_record(run: Run, name: str, record: dict) -> None:
     checkpoints.remove(run.checkpoints)
 
 
-def write_json(path: Path, content: dict) -> None:
-    """Write JSON whole or not at all, NaN refused: a line a key, and a line an entry of what is long."""
-    lines = ",\n".join(f'"{key}": {_compact(value)}' for key, value in content.items())
-    with replace_file(path) as temporary:
-        temporary.write_text(f"{{\n{lines}\n}}\n")
-
-
-def _compact(value: object) -> str:
-    """A value on one line, or where that is long its entries on one each."""
-    whole = json.dumps(value, allow_nan=False)
-    if len(whole) <= 200 or not isinstance(value, dict | list):
-        return whole
-    if isinstance(value, list):
-        return "[\n " + ",\n ".join(json.dumps(entry) for entry in value) + "\n]"
-    return "{\n " + ",\n ".join(f"{json.dumps(key)}: {json.dumps(entry)}" for key, entry in value.items()) + "\n}"
-
-
 def public(record: dict) -> dict:
-    """What of a record is the same in every run of the same code: no commit, versions, device, seconds, folders."""
+    """What of a record is the same in every run of the same code: no commit, versions, device, seconds, folders, and
+    no digest of weights, which another machine rounds otherwise."""
     parameters = {k: v for k, v in record["parameters"].items() if k not in ("device", "raw", "results")}
-    return {k: v for k, v in record.items() if k not in OF_ONE_RUN} | {"parameters": parameters}
+    return {k: v for k, v in record.items() if k not in (*OF_ONE_RUN, "files")} | {"parameters": parameters}
 
 
 # ------------------------------------------------------------------------------------------------------ reading
-
-
-def read_record(path: Path) -> dict:
-    """A record, or a `public` copy of one. Raises UserError where it is missing, damaged or not a record."""
-    if not path.is_file():
-        raise UserError(f"no record at {path}; run its notebook first (`make reproduce` runs them all).")
-    try:
-        record = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path} is not readable as JSON ({error}); delete it and run its notebook again.") from None
-    there = set(record) if isinstance(record, dict) else set()
-    missing = [name for name in (NEEDED if there & set(OF_ONE_RUN) else SAME) if name not in there]
-    if missing:
-        raise UserError(f"{path} is not a record: it lacks {', '.join(missing)}; delete it and run its notebook again.")
-    return record
 
 
 def belongs(run: Run, record: dict) -> bool:
@@ -220,19 +187,38 @@ def any_of(run: Run) -> bool:
     return any(belongs(run, read_record(path)) for path in paths)
 
 
+def _counted(run: Run, dataset: str) -> dict | None:
+    """Notebook 1's record of the windows that the run's other records should be made from; None where there is none."""
+    path = run.record_path("preprocessing", "all", dataset)
+    record = read_record(path) if path.is_file() else None
+    read_as = {name: run.of(dataset)[name] for name in ("source", "raw", "scale")}
+    return record if record and made_as(record, read_as) else None
+
+
+def _of_the_same_windows(record: dict, counted: dict | None, path: Path) -> bool:
+    """Whether a record was made from the windows `_counted`; one of other raw files is left out, and that is said."""
+    if counted is None or counted["fingerprint"] == record["fingerprint"]:
+        return True
+    _say_once(f"left out: {path} was made from other windows than notebook 1 read; run the older of the two again.")
+    return False
+
+
+@cache
+def _say_once(line: str) -> None:
+    print(line)
+
+
 def read_records(run: Run, methods: tuple[str, ...] | list[str], view: str, dataset: str) -> dict[str, dict]:
     """The records there are of the given methods of one view, in that order.
 
     Those made otherwise than the run (source, raw folder, scale, seeds, epochs, patience, updates, switches) are left
-    out: a table never mixes.
+    out: a table never mixes. So are those of other windows than notebook 1's, which is said.
     """
-    wanted, records = run.of(dataset), {}
+    wanted, counted, records = run.of(dataset), _counted(run, dataset), {}
     for method in methods:
         path = run.record_path(method, view, dataset)
         record = read_record(path) if path.is_file() else None
-        if record and method in METHODS and "seeds" not in record:
-            raise UserError(f"{path} is not a record of scores; delete it and run its notebook again.")
-        if record and made_as(record, wanted):
+        if record and made_as(record, wanted) and _of_the_same_windows(record, counted, path):
             records[method] = record
     return records
 
@@ -307,23 +293,25 @@ class Sweep:
     """One of Figures 2 and 3: the notebook's record, the parameter that is swept, and what the paper says of it."""
 
     record: str
-    level: str  # name of the swept quantity in an entry of the record
     levels: str  # in words
     xlabel: str
     claim: str
+
+    @property
+    def level(self) -> str:
+        """Name of the swept quantity in an entry of the record."""
+        return LEVELS[self.record]
 
 
 SWEEPS = {
     "figure2": Sweep(
         "rich_data_size",
-        "fraction",
         "fractions",
         "fraction of the {fraction_of} training windows",
         "RDPD outperforms the baselines even with few rich data",
     ),
     "figure3": Sweep(
         "noise_robustness",
-        "amplitude",
         "amplitudes",
         "noise amplitude (standard deviations of the channel)",
         "both fall with the amplitude, and RDPD stays above Direct",
@@ -336,16 +324,15 @@ def sweep_records(run: Run, figure: str, dataset: str, view: str = "") -> list[d
     """The records of 'figure2' or 'figure3' of all views of a data set, in its order, or of one view.
 
     Left out are those of another source, raw folder, scale or switches than the run's, those of other seeds or of more
-    epochs (a sweep may have fewer than the tables), and those whose sweep is not that of the first view's.
+    epochs (a sweep may have fewer than the tables), those whose sweep is not that of the first view's, and those of
+    other windows than notebook 1's.
     """
-    kept: list[dict] = []
+    counted, kept = _counted(run, dataset), []
     for name in [view] if view else SPECS[dataset].poor_views:
         path = run.record_path(SWEEPS[figure].record, name, dataset)
         record = read_record(path) if path.is_file() else None
-        if record and "entries" not in record:
-            raise UserError(f"{path} is not a record of a sweep; delete it and run its notebook again.")
         if record and belongs(run, record) and (not kept or _same_but_view(record, kept[0])):
-            kept.append(record)
+            kept += [record] if _of_the_same_windows(record, counted, path) else []
     return kept
 
 

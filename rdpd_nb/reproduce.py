@@ -5,7 +5,6 @@ Which notebooks there are, with which parameters, says `jobs.plan`; what waits f
 
 import argparse
 import fcntl
-import json
 import os
 import re
 import resource
@@ -26,6 +25,7 @@ from . import params, processes
 from .errors import UserError
 from .files import replace_file, root
 from .jobs import Job, check_data, plan, read_settings, write_parameters
+from .record_file import other_files, read_record
 
 MOST = 1024  # cores
 ADDRESSES = 2_500_000_000  # bytes a notebook's process must be able to ask for (ulimit -v): PyTorch takes most of them
@@ -33,13 +33,18 @@ ENDING = 20  # seconds within which a killed run's processes are gone
 
 
 def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
-    """Remove records that are damaged, or that a notebook run by hand has left with other parameters than the job's."""
+    """Remove records, with a word, that cannot be believed or whose weights and predictions are not theirs any more;
+    and those that a notebook run by hand has left with other parameters than the job's."""
     for job in jobs:
         path = folder / f"{job.name}.json"
         if path.is_file():
             parameters = None
-            with suppress(ValueError, KeyError, TypeError):
-                parameters = json.loads(path.read_text())["parameters"]
+            try:
+                record = read_record(path, "it is made again")
+                other_files(path, record, "it is made again")
+                parameters = record["parameters"]
+            except UserError as error:
+                print(f"  {error}", flush=True)
             if parameters != job.parameters:
                 path.unlink()
 

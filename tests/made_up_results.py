@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from rdpd_nb import files, jobs, params, records, render, tables
+from rdpd_nb import files, jobs, params, record_file, records, render, tables
 from rdpd_nb.paper import METHODS, METRICS, STUDENT_METHODS
 
 LEAD_I = "ptbdb/lead_i/rdpd"
@@ -86,7 +86,7 @@ def write_results(folder: Path, skip: tuple[str, ...] = ()) -> None:
         if job.name in skip:
             continue
         record = {
-            **dict.fromkeys(records.NEEDED, "made up"),
+            **dict.fromkeys(record_file.NEEDED, "made up"),
             "notebook": job.notebook,
             **{name: job.parameters.get(name) for name in ("dataset", "view")},
             "source": "simulated",
@@ -103,6 +103,8 @@ def write_results(folder: Path, skip: tuple[str, ...] = ()) -> None:
             record["statistics"] = {"subjects": 12, "classes": 6, "attributes": 15, "total_length": 123456}
             record["anchor"] = {view: [entry(value)] for view, value in ANCHOR.items()}
             shown = f"<p>12 6 15 123,456 {' '.join(f'{value:.3f}' for value in ANCHOR.values())}</p>"
+        elif job.name.rpartition("/")[2] in record_file.LEVELS:
+            record["entries"] = []
         elif job.name == "tables":
             shown = "".join(map(render.html, tables.all_of(params.check(job.notebook, job.parameters))))
         path = folder / "tiny" / f"{job.name}.ipynb"
@@ -124,4 +126,4 @@ def commit_records(folder: Path) -> None:
     """Copies of all records beside the figures, as notebook 10 makes them of those that tables are made from."""
     for path in (folder / "tiny").glob("*/*/*.json"):
         copy = folder / "figures/tiny/records" / path.relative_to(folder / "tiny")
-        records.write_json(copy, records.public(json.loads(path.read_text())))
+        files.write_json(copy, records.public(json.loads(path.read_text())))

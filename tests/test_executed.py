@@ -23,6 +23,7 @@ from PIL import Image
 from rdpd_nb import jobs, tables
 from rdpd_nb.data.archives import walk
 from rdpd_nb.errors import UserError
+from rdpd_nb.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = sorted(path.parent.name for path in ROOT.glob("figures/*/notebooks"))
@@ -60,7 +61,7 @@ def planned(results: Path) -> list[jobs.Job]:
 
 
 def change(path: Path, **changed) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    write_json(path, read_json(path, "") | changed)
 
 
 # --------------------------------------------------------------------------------------------------------- packing
@@ -210,10 +211,9 @@ def test_an_archive_that_is_no_longer_of_the_profile_goes(results):
 
 
 def test_mimic_3_from_real_files_is_never_packed(results, capsys):
-    record = json.loads((results / "figures/tiny/records/ptbdb/lead_i/kd.json").read_text())
+    record = read_json(results / "figures/tiny/records/ptbdb/lead_i/kd.json", "")
     path = results / "figures/tiny/records/mimic3/hr/kd.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(record | {"dataset": "mimic3", "view": "hr", "source": "real"}))
+    write_json(path, record | {"dataset": "mimic3", "view": "hr", "source": "real"})
     assert executed.main(["--profile", "tiny", "--results", str(results)]) == 2
     said = capsys.readouterr().err
     assert "MIMIC-III's real files, which must not be passed on" in said and said.count("\n") == 1

@@ -13,6 +13,7 @@ from made_up_records import SCORES, make_run, simulated_run, write_noise_sweep, 
 from rdpd_nb import figures, jobs, manifest, params, render, tables
 from rdpd_nb.data import SPECS
 from rdpd_nb.errors import UserError
+from rdpd_nb.files import write_json
 from rdpd_nb.records import OF_ONE_RUN, SWEEPS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +40,7 @@ def test_what_is_declared_is_collected_with_copies_of_the_records_that_are_there
     draw(run, "words", [DIRECT], title="a title of its own")
     (run.figures_folder / "undeclared.png").write_text("")
     made = manifest.write(run)
-    assert made == json.loads((run.figures_folder / "manifest.json").read_text()) == manifest.read(run)
+    assert made == manifest.read(run) and (run.figures_folder / "manifest.json").is_file()
     there = ["pamap2/all/teacher", *(f"pamap2/wrist/{method}" for method in SCORES)]
     assert made["tables"] == {"table2": there, "table5": []}
     assert made["figures"] == {"holiday": [DIRECT], "words": [DIRECT]}, "a record that is not there is not named"
@@ -128,8 +129,38 @@ def test_a_name_that_is_no_records_is_refused(run, name):
 def test_a_damaged_manifest_is_one_sentence(run):
     run.figures_folder.mkdir(parents=True)
     (run.figures_folder / "manifest.json").write_text("{")
-    with pytest.raises(UserError, match="not a readable manifest"):
+    with pytest.raises(UserError, match="is not readable as JSON .* make the tables again"):
         manifest.read(run)
+
+
+@pytest.mark.parametrize("content", [{"tables": []}, {"figures": {"a": "pamap2/wrist/kd"}}, {"titles": None}])
+def test_what_is_no_manifest_is_one_sentence(run, content):
+    write_json(run.figures_folder / "manifest.json", content)
+    with pytest.raises(UserError, match="manifest.json is no manifest: .* make the tables again"):
+        manifest.read(run)
+
+
+MADE = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-30]),
+    "changed": lambda path: path.write_text(path.read_text().replace("direct", "rdpd")),
+    "no fields": lambda path: path.write_text("[]"),
+    "of no kind": lambda path: write_json(path, {"kind": "poems", "title": "", "records": []}),
+    "no records": lambda path: write_json(path, {"kind": "figures", "title": ""}),
+}
+
+
+@pytest.mark.parametrize("damage", MADE.values(), ids=MADE)
+def test_a_declaration_that_cannot_be_believed_is_left_out_and_said_and_written_anew(run, damage, capsys):
+    draw(run, "holiday", [DIRECT])
+    draw(run, "other", [DIRECT])
+    path = run.results_root / "made/holiday.json"
+    before = path.read_bytes()
+    damage(path)
+    assert set(manifest.write(run)["figures"]) == {"other"}
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"left out: {path}") and line.endswith("; run the notebook that makes it again.")
+    draw(run, "holiday", [DIRECT])
+    assert path.read_bytes() == before
 
 
 # ---------------------------------------------------------------------------------------------------- committed

@@ -10,16 +10,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_up_records import entry
 from safetensors.torch import load_file
 
-from rdpd_nb import data, params, records
+from rdpd_nb import data, jobs, params, record_file, records, reproduce
 from rdpd_nb.errors import UserError
-from rdpd_nb.files import replace_file, replace_folder, root
+from rdpd_nb.files import read_json, replace_file, replace_folder, root, write_json
 from rdpd_nb.models import RCNN
 from rdpd_nb.training import Fitted, Member, make_members, predict
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-RECORD = {name: None for name in records.NEEDED} | {"dataset": "mimic3", "seeds": [{"roc_auc": 0.5}]}
+PLACE = "mimic3/bp/kd.json"
+RECORD = {
+    **{"dataset": "mimic3", "view": "bp", "method": "kd", "source": "simulated", "profile": "demo", "fingerprint": "f"},
+    **{"parameters": {"seeds": [0, 1], "epochs": 5}, "seeds": [entry(0, 0.5), entry(1, 0.6)], "people": {}},
+    **{"versions": {}, "git_commit": None, "device": "cpu", "seconds": 1.0},
+}
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 FAILURES = [(NO_SPACE, UserError), (RuntimeError("a bug"), RuntimeError), (KeyboardInterrupt(), KeyboardInterrupt)]
 
@@ -141,22 +147,22 @@ def test_root_outside_a_project_is_the_packages_own(tmp_path, monkeypatch):
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
-    path = tmp_path / "demo" / "mimic3" / "bp" / "kd.json"
-    records.write_json(path, RECORD)
+    path = tmp_path / "demo" / PLACE
+    write_json(path, RECORD)
     assert records.read_record(path) == RECORD
     assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), [{"roc_auc": float("nan")}]])
 def test_a_record_with_nan_is_refused_and_the_old_one_kept(tmp_path, value):
-    path = tmp_path / "kd.json"
+    path = tmp_path / PLACE
     with pytest.raises(ValueError, match="not JSON compliant"):
-        records.write_json(path, {**RECORD, "seeds": value})
+        write_json(path, {**RECORD, "seeds": value})
     assert list(tmp_path.iterdir()) == []
-    records.write_json(path, RECORD)
+    write_json(path, RECORD)
     with pytest.raises(ValueError, match="not JSON compliant"):
-        records.write_json(path, {**RECORD, "seeds": value})
-    assert records.read_record(path) == RECORD and list(tmp_path.iterdir()) == [path]
+        write_json(path, {**RECORD, "seeds": value})
+    assert records.read_record(path) == RECORD and list(path.parent.iterdir()) == [path]
 
 
 def test_a_missing_record(tmp_path):
@@ -180,10 +186,10 @@ def test_foreign_json(tmp_path, content):
     path.write_text(json.dumps(content))
     with pytest.raises(UserError) as caught:
         records.read_record(path)
-    assert f"{path} is not a record" in str(caught.value)
+    assert re.match(f"{path} (is not a record|holds no fields)", str(caught.value))
 
 
-@pytest.mark.parametrize("name", records.NEEDED)
+@pytest.mark.parametrize("name", record_file.NEEDED)
 def test_a_record_that_lacks_a_field(tmp_path, name):
     path = tmp_path / "kd.json"
     path.write_text(json.dumps({other: value for other, value in RECORD.items() if other != name}))
@@ -192,23 +198,159 @@ def test_a_record_that_lacks_a_field(tmp_path, name):
 
 
 def test_a_copy_of_a_record_needs_nothing_of_the_one_run(tmp_path):
-    path = tmp_path / "kd.json"
-    parameters = {"epochs": 2, "device": "cuda", "raw": "/mine", "results": "elsewhere"}
-    records.write_json(path, records.public({**RECORD, "parameters": parameters}))
+    path = tmp_path / PLACE
+    parameters = RECORD["parameters"] | {"device": "cuda", "raw": "/mine", "results": "elsewhere"}
+    write_json(path, records.public({**RECORD, "parameters": parameters, "files": {"kd.npz": "1"}}))
     copy = records.read_record(path)
     assert set(copy) == set(RECORD) - {"versions", "git_commit", "device", "seconds"}
-    assert copy["parameters"] == {"epochs": 2}
+    assert copy["parameters"] == RECORD["parameters"]
 
 
 def test_a_record_has_a_line_an_entry_and_not_one_a_number(tmp_path):
     seeds = [{"seed": seed, "roc_auc": 0.5, "counts": {"windows": {"train": 3, "test": 4}}} for seed in range(10)]
     nested = {f"step {i}": {"rows": i, "names": ["a", "b"]} for i in range(20)}
     for content in ({**RECORD, "seeds": seeds}, {**RECORD, "nested": nested, "empty": [], "none": {}}):
-        records.write_json(tmp_path / "a.json", content)
-        text = (tmp_path / "a.json").read_text()
-        assert json.loads(text) == content and list(json.loads(text)) == list(content)
-        entries = max(len(seeds) if "nested" not in content else 0, len(content.get("nested", ())))
+        write_json(tmp_path / "a.json", content)
+        text, entries = (tmp_path / "a.json").read_text(), 0
+        assert read_json(tmp_path / "a.json", "") == content and list(json.loads(text)) == [*content, "sha256"]
+        for value in content.values():
+            entries += len(value) + 1 if isinstance(value, list | dict) and len(json.dumps(value)) > 200 else 0
         assert len(text.splitlines()) == len(content) + entries + 3
+
+
+def seed(**changed):
+    """The record with other fields in its second seed's entry."""
+    return {"seeds": [entry(0, 0.5), entry(1, 0.6) | changed]}
+
+
+WINDOWS = {"train": 9, "validation": 4, "test": 4}
+# What no run can have said, and words of the sentence that says so; the digest is right.
+FAULTS = {
+    "other data set": ({"dataset": "pamap2"}, "it is of pamap2/bp/kd, which is not its place"),
+    "other view": ({"view": "hr"}, "it is of mimic3/hr/kd"),
+    "other method": ({"method": "rdpd"}, "it is of mimic3/bp/rdpd"),
+    "a list for a name": ({"dataset": ["mimic3"]}, "which is not its place"),
+    "no source": ({"source": None}, "source is None"),
+    "fingerprint a number": ({"fingerprint": 7}, "fingerprint is 7"),
+    "parameters a list": ({"parameters": []}, "name no seeds and epochs"),
+    "seeds in words": ({"parameters": {"seeds": ["0"], "epochs": 5}}, "name no seeds and epochs"),
+    "no scores": ({"seeds": None}, "not a record of scores: seeds is None"),
+    "no seed": ({"seeds": []}, "not a record of scores"),
+    "a seed twice": ({"seeds": [entry(0, 0.5), entry(0, 0.6)]}, r"seeds are \[0, 0\], its parameters say \[0, 1\]"),
+    "another seed": ({"seeds": [entry(0, 0.5), entry(7, 0.6)]}, r"seeds are \[0, 7\]"),
+    "a seed too few": ({"seeds": [entry(0, 0.5)]}, r"seeds are \[0\]"),
+    "an entry a number": ({"seeds": [entry(0, 0.5), 3]}, "seeds holds 3"),
+    "ROC-AUC 7.5": (seed(roc_auc=7.5), "seeds, seed 1: roc_auc is 7.5 where 0 to 1, or null, should be"),
+    "below 0": (seed(pr_auc=-0.1), "pr_auc is -0.1"),
+    "a word": (seed(macro_f1="high"), "macro_f1 is 'high'"),
+    "true": (seed(macro_f1_argmax=True), "macro_f1_argmax is True"),
+    "a list": (seed(person_roc_auc=[0.5]), r"person_roc_auc is \[0.5\]"),
+    "a class too many": (seed(classes_absent=[8]), "classes_absent is .* where some of 8 classes"),
+    "no classes": (seed(classes_absent=None), "classes_absent is None"),
+    "no counts": (seed(counts={}), "counts is {}"),
+    "fewer than no windows": (seed(counts={"windows": WINDOWS | {"test": -1}}), "counts is"),
+    "half a window": (seed(counts={"windows": WINDOWS | {"test": 0.5}}), "counts is"),
+    "epoch 9 of 5": (seed(best_epoch=9), "epoch 9 of 5, 5 allowed, cannot be"),
+    "more epochs than allowed": (seed(epochs=6), "epoch 3 of 6, 5 allowed"),
+    "no draws": ({"people": None}, "people is None"),
+    "draws beyond 1": ({"people": {"roc_auc": [0.5, None, 1.5]}}, "people: roc_auc holds 1.5"),
+}
+
+
+@pytest.mark.parametrize(("changed", "words"), FAULTS.values(), ids=FAULTS)
+def test_a_record_that_says_what_no_run_can_say(tmp_path, changed, words):
+    path = tmp_path / PLACE
+    write_json(path, RECORD | changed)
+    with pytest.raises(UserError, match=f"^{path}: .*{words}.*; delete it and run its notebook again.$") as caught:
+        records.read_record(path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+    write_json(path, RECORD)
+    assert records.read_record(path) == RECORD
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 300])
+def test_a_number_beyond_all_numbers_is_no_score(tmp_path, number):
+    path = tmp_path / PLACE
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(RECORD).replace('"roc_auc": 0.6', f'"roc_auc": {number}'))
+    with pytest.raises(UserError, match="roc_auc is "):
+        records.read_record(path)
+
+
+OTHER_FAULTS = {
+    "preprocessing": {
+        "no statistics": ({"statistics": None}, "statistics is None"),
+        "subjects in words": ({"statistics": {"subjects": "nine"}}, "statistics subjects is 'nine'"),
+        "windows": ({"windows": -1}, "windows is -1"),
+        "anchor a list": ({"anchor": [1]}, r"anchor is \[1\]"),
+        "anchor of another seed": ({"anchor": {"bp": [entry(0, 0.5)]}}, r"anchor of bp are \[0\]"),
+        "anchor's score": ({"anchor": {"bp": [entry(0, 1.5)]}}, "anchor of bp, seed 0: roc_auc is 1.5"),
+    },
+    "noise_robustness": {
+        "no entries": ({}, "not a record of a sweep: entries is None"),
+        "a level in words": ({"entries": [{"amplitude": "1", "method": "kd"} | entry(0, 0.5)]}, "amplitude is '1'"),
+        "Figure 2's": ({"entries": [{"fraction": 1.0, "method": "kd"} | entry(0, 0.5)]}, "amplitude is 'missing'"),
+        "no method": ({"entries": [{"amplitude": 1.0, "method": "?"} | entry(0, 0.5)]}, "method is '?'"),
+        "twice": ({"entries": [{"amplitude": 1.0, "method": "kd"} | entry(0, 0.5)] * 2}, "seed 0 of kd is there twice"),
+        "score": ({"entries": [{"amplitude": 1.0, "method": "kd"} | entry(0, 7.5)]}, "seed 0: roc_auc is 7.5"),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "words"),
+    [(name, *fault) for name, faults in OTHER_FAULTS.items() for fault in faults.values()],
+    ids=[fault for faults in OTHER_FAULTS.values() for fault in faults],
+)
+def test_other_records_that_say_what_no_run_can_say(tmp_path, name, changed, words):
+    path = tmp_path / f"mimic3/bp/{name}.json"
+    content = {key: value for key, value in RECORD.items() if key not in ("method", "seeds", "people")}
+    write_json(path, content | {"statistics": {}} | changed)
+    with pytest.raises(UserError, match=re.escape(str(path)) + f": .*{words}"):
+        records.read_record(path)
+
+
+@pytest.mark.parametrize("profile", ["demo", "real"])
+def test_the_committed_copies_are_read_and_all_of_a_data_set_are_of_the_same_windows(profile):
+    marks = {}
+    for path in (REPOSITORY / "figures" / profile / "records").rglob("*.json"):
+        record = records.read_record(path)
+        marks.setdefault(record["dataset"], set()).add(record["fingerprint"])
+    assert len(marks) >= 4 and {len(found) for found in marks.values()} == {1}
+
+
+def test_files_that_are_not_those_of_their_record_are_named(tmp_path):
+    path = tmp_path / PLACE
+    weights = path.with_name("kd.safetensors")
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    record = RECORD | {"files": {weights.name: record_file.sum_of(weights)}}
+    record_file.other_files(path, record)
+    record_file.other_files(path, RECORD)  # of an older version
+    for damage in (lambda: weights.write_bytes(b"Weights"), weights.unlink, weights.mkdir):
+        damage()
+        with pytest.raises(UserError, match=f"{weights} is not the file that kd.json was written with; delete it"):
+            record_file.other_files(path, record)
+
+
+def test_a_reproduction_makes_again_what_cannot_be_believed_and_says_so(tmp_path, capsys):
+    names = ("kd", "direct", "rdpd", "rdpd_r1", "rdpd_r2")
+    planned = [jobs.Job(f"mimic3/bp/{name}", "", RECORD["parameters"], ()) for name in (*names, "not_run")]
+    weights = tmp_path / "mimic3/bp/kd.safetensors"
+    for name in names:
+        write_json(tmp_path / f"mimic3/bp/{name}.json", RECORD | {"method": name, "files": {}})
+    weights.write_bytes(b"changed")
+    write_json(tmp_path / PLACE, RECORD | {"files": {weights.name: "1234"}})
+    (tmp_path / "mimic3/bp/direct.json").write_text("{")
+    write_json(tmp_path / "mimic3/bp/rdpd.json", RECORD | {"method": "rdpd"} | seed(roc_auc=7.5))
+    other = {"parameters": RECORD["parameters"] | {"epochs": 9}, "method": "rdpd_r1"}
+    write_json(tmp_path / "mimic3/bp/rdpd_r1.json", RECORD | other)  # of a notebook run by hand
+    reproduce.remove_foreign_records(planned, tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*.json")) == ["rdpd_r2.json"]
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 3 and all(line.endswith("; it is made again.") for line in said)
+    for name, line in zip(("kd.safetensors", "direct.json", "rdpd.json"), said, strict=True):
+        assert f"mimic3/bp/{name}" in line
 
 
 # ---------------------------------------------------------------------------------------------------- a run's record
@@ -362,6 +504,47 @@ def test_a_row_made_otherwise_is_not_read(run):
         assert records.read_scores(other, "mimic3").empty, name
 
 
+def test_a_row_of_other_windows_is_left_out_and_that_is_said_once(run, capsys):
+    record, *_ = save(run)
+    first = run.record_path("preprocessing", "all")
+    content = record | {"view": "all", "method": "preprocessing", "statistics": {}}
+    write_json(first, content)
+    assert not records.read_scores(run).empty
+    write_json(first, content | {"fingerprint": "of other raw files"})
+    records._say_once.cache_clear()
+    for _ in range(2):
+        assert records.read_scores(run).empty and records.read_people(run, "mimic3").empty
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"left out: {run.record_path('kd')} was made from other windows")
+    write_json(first, content | {"fingerprint": "of another raw folder", "parameters": run.parameters | {"raw": "/x"}})
+    assert not records.read_scores(run).empty, "notebook 1 was run on something else"
+
+
+def test_a_sweep_of_other_windows_is_left_out(run, capsys):
+    record, *_ = save(run)
+    entries = [{"amplitude": 0.5, "method": "kd"} | e for e in record["seeds"]]
+    write_json(run.record_path("noise_robustness"), record | {"method": "noise_robustness", "entries": entries})
+    first = run.record_path("preprocessing", "all")
+    content = record | {"view": "all", "method": "preprocessing", "statistics": {}}
+    write_json(first, content)
+    assert not records.read_sweep(run, "figure3", "mimic3").empty
+    write_json(first, content | {"fingerprint": "of other raw files"})
+    assert records.read_sweep(run, "figure3", "mimic3").empty
+    assert "noise_robustness.json was made from other windows" in capsys.readouterr().out
+
+
+def test_a_record_has_the_digests_of_the_files_it_was_written_with(run):
+    knowledge = run.path("kd.knowledge.safetensors")
+    knowledge.parent.mkdir(parents=True)
+    knowledge.write_bytes(b"as a teacher's")
+    run.path("kd.notes.txt").write_text("mine")
+    record, *_ = save(run)
+    path = run.record_path("kd")
+    assert set(record["files"]) == {"kd.knowledge.safetensors", "kd.npz", "kd.safetensors"}
+    record_file.other_files(path, records.read_record(path))
+    assert "files" not in records.public(record)
+
+
 def test_whether_there_is_any_record_of_a_run(run):
     assert not records.any_of(run)
     save(run)
@@ -394,9 +577,9 @@ def test_a_sweep_is_one_record_with_a_level_and_scores_a_model(run):
     records.save_sweep(run, "figure3", [0.5, None], fitted, windows, splits)
     record = records.read_record(run.record_path("noise_robustness"))
     probabilities = predict(fitted, windows, [split.test for split in splits.values()])
-    for entry, level, f, p in zip(record["entries"], (0.5, None), fitted, probabilities, strict=True):
+    for made, level, f, p in zip(record["entries"], (0.5, None), fitted, probabilities, strict=True):
         expected = records.seed_entry(f, p, windows, splits[f.member.seed])
-        assert entry == {"amplitude": level, "method": "direct", **expected}
+        assert made == {"amplitude": level, "method": "direct", **expected}
     frame = records.read_sweep(run, "figure3", "mimic3")
     assert len(frame) == 2 * 2 and set(frame["level"]) == {0.5}, "no level: holds for every one"
 

@@ -1,6 +1,5 @@
 """One table as Markdown, LaTeX and HTML, and as files; without a record nothing is written."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from made_up_records import make_run, of_wrist, real_run, simulated_run, write_noise_sweep, write_scores
 
 from rdpd_nb import figures, jobs, manifest, params, render, tables
+from rdpd_nb.files import read_json
 from rdpd_nb.statistics import rule
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -151,14 +151,14 @@ def test_with_no_record_the_committed_tables_are_shown_and_nothing_is_written_or
         assert "no record of this run" in shown and (run.figures_folder / f"{table.name}.md").read_text() in shown
     tables.latency(run)
     made = manifest.write(run)
-    assert made == json.loads((ROOT / "figures/demo/manifest.json").read_text()) and "table1" in made["tables"]
+    assert made == read_json(ROOT / "figures/demo/manifest.json", "") and "table1" in made["tables"]
     assert snapshot(tmp_path) == before
 
 
 def test_the_committed_tables_and_figures_are_shown_wherever_results_go(tmp_path):
     run = of_demo(str(tmp_path))
     assert (ROOT / "figures/demo/table5.md").read_text() in render.committed(run, "table5").text
-    there = json.loads((ROOT / "figures/demo/manifest.json").read_text())
+    there = read_json(ROOT / "figures/demo/manifest.json", "")
     name = next(name for name in there["figures"] if name.startswith("figure2"))
     text = render.committed_figures(run, [name, "figure2_none"]).text
     assert "no record of this run" in text and f"- `{name}.png`: {there['titles'][name]}" in text
