@@ -190,7 +190,7 @@ def test_windows_are_the_readers_signal(simulated, dataset):
 def test_recordings_shorter_than_a_window_are_refused_and_nothing_is_kept(home, tmp_path):
     protocol = tmp_path / "raw" / "pamap2" / "Protocol"
     protocol.mkdir(parents=True)
-    (protocol / "subject101.dat").write_text("".join(f"{i / 100} 4 {'1 ' * 51}1\n" for i in range(500)))
+    (protocol / "subject101.dat").write_text("".join(f"{i / 100} 4 70 {'1 ' * 50}1\n" for i in range(500)))
     with pytest.raises(UserError, match="no recording is as long as one window .256 samples at 50 Hz"):
         data.load("pamap2", "all", "real", str(tmp_path / "raw"), progress=silent)
     assert everything_under(home / "cache") == []

@@ -19,7 +19,7 @@ NAMES = [f"data/a{a:02}/p{p}/s{s:02}.txt" for a in range(1, ACTIVITIES + 1) for 
 
 def value(file, row, channel):
     """Different in every file, row and channel."""
-    return file / 10 + row / 1000 + channel
+    return (file / 10 + row / 1000 + channel) / 10
 
 
 @lru_cache
@@ -118,16 +118,16 @@ def test_files_are_the_archive_or_the_texts(tmp_path, texts):
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n"])
-def test_line_ends_and_a_last_line_without_one(tmp_path, texts, end):
+def test_line_ends(tmp_path, texts, end):
     plain = read(unpacked(tmp_path / "plain", texts))
-    other = {name: said.rstrip("\n").replace("\n", end) for name, said in texts.items()}
+    other = {name: said.replace("\n", end) + end for name, said in texts.items()}
     (tmp_path / "zip").mkdir()
     np.testing.assert_array_equal(read(packed(tmp_path / "zip", other)).series, plain.series)
 
 
 def test_ledger_counts_what_was_read_and_what_is_beyond_the_sensors(tmp_path, texts):
     for i, name in enumerate(NAMES):
-        texts[name] = "\n".join([",".join([f"0.{i:03}"] * CHANNELS)] * ROWS)
+        texts[name] = "\n".join([",".join([f"0.{i:03}"] * CHANNELS)] * ROWS) + "\n"
     within = read(unpacked(tmp_path, texts)).ledger.rows
     values = ["0"] * CHANNELS
     values[0], values[12], values[13], values[44] = "-176.6", "-20.95", "20.9", "1.7"  # acc, gyro, gyro, mag
@@ -135,9 +135,10 @@ def test_ledger_counts_what_was_read_and_what_is_beyond_the_sensors(tmp_path, te
     r = read(unpacked(tmp_path, texts))
     counts = {"rows": 76 * ROWS, "records": 76, "subjects": 2, "classes": 19}
     assert counts.items() <= within[0].items() and within[0] == r.ledger.rows[0]
-    assert [row["values"] for row in within[1:]] == [0, 0, 0]
-    assert [row["values"] for row in r.ledger.rows[1:]] == [1, 1, 1]
-    assert [row["step"].split()[2] for row in r.ledger.rows[1:]] == ["acc", "gyro", "mag"]
+    assert [row["values"] for row in within[1:]] == [0, 0, 0, 0]
+    assert [row["values"] for row in r.ledger.rows[1:]] == [1, 1, 1, 0]
+    assert [row["step"].split()[2] for row in r.ledger.rows[1:4]] == ["acc", "gyro", "mag"]
+    assert r.ledger.rows[4]["step"] == "values missing or carried forward (a file with one is refused)"
     assert r.series.min() == np.float32(-176.6)  # kept as it is
 
 
@@ -189,7 +190,7 @@ def test_wrong_number_of_rows(tmp_path, texts, rows):
 def test_rows_that_moved_from_one_file_to_the_next(tmp_path, texts):
     """As many rows in all as there should be."""
     first, second = (texts[name].splitlines() for name in NAMES[:2])
-    texts[NAMES[0]], texts[NAMES[1]] = "\n".join(first + second[:1]), "\n".join(second[1:])
+    texts[NAMES[0]], texts[NAMES[1]] = "\n".join([*first, second[0], ""]), "\n".join([*second[1:], ""])
     assert f"{NAMES[0]} has 126 rows" in refusal(packed(tmp_path, texts))
 
 
@@ -198,6 +199,38 @@ def test_what_is_no_number(tmp_path, texts, word):
     changed = line_changed(texts[NAMES[75]], 125, lambda line: ",".join([*line.split(",")[:44], f"{word}"]))
     texts[NAMES[75]] = changed
     assert f"{NAMES[75]}, line 125, column 45: '{word}' is no number" in refusal(unpacked(tmp_path, texts))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "limit"), [(0, "1e30", "706.1"), (3, "-99999", "83.78"), (44, "7", "6.383")]
+)
+def test_what_no_such_sensor_can_say(tmp_path, texts, column, value, limit):
+    """Four times its full scale; what is less is counted and kept."""
+
+    def change(line):
+        values = line.split(",")
+        values[column] = value
+        return ",".join(values)
+
+    texts[NAMES[9]] = line_changed(texts[NAMES[9]], 7, change)
+    expected = f"{NAMES[9]}, line 7, column {column + 1}: '{value}' is beyond {limit}, the most that is possible there"
+    assert expected in refusal(packed(tmp_path, texts))
+
+
+def test_a_file_cut_inside_its_last_number(tmp_path, texts):
+    texts[NAMES[9]] = texts[NAMES[9]][:-2]  # of 4.532 it leaves 4.53: all numbers are there
+    assert f"{NAMES[9]}, line 125: the last line has no end" in refusal(unpacked(tmp_path, texts))
+
+
+def test_the_same_numbers_written_otherwise(tmp_path, texts):
+    texts[NAMES[50]] = texts[NAMES[3]].replace("\n", "\r\n")
+    assert "hold the same numbers" in refusal(packed(tmp_path, texts))
+
+
+def test_two_archives(tmp_path, texts):
+    packed(tmp_path, texts)
+    shutil.copy(tmp_path / ARCHIVE, tmp_path / "activities (1).zip")
+    assert f"{tmp_path} holds activities (1).zip and {ARCHIVE}; keep the one" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("said", ["", "\n\n", "  \n"])
@@ -292,8 +325,8 @@ def test_numbers_are_those_that_python_reads():
         [f"{random_.gauss(0, 10 ** random_.uniform(-20, 20)):.{random_.randrange(9)}g}" for _ in range(3)]
         for _ in range(200)
     ]
-    content = "\n".join(" ".join(line) for line in said).encode()
-    values, rows = text.numbers([("a", content[: content.index(b"\n")]), ("b", content)], 3, " ")
+    content = "".join(" ".join(line) + "\n" for line in said).encode()
+    values, rows = text.numbers([("a", content[: content.index(b"\n") + 1]), ("b", content)], 3, " ")
     assert rows.tolist() == [1, 200] and values.dtype == np.float32
     np.testing.assert_array_equal(values, np.array([said[0], *said], np.float64).astype(np.float32))
 
@@ -354,7 +387,7 @@ def test_the_real_set(real):
         "subjects": 8,
         "classes": 19,
     }
-    assert [row["values"] for row in real.ledger.rows[1:4]] == [0, 41, 11_120]
+    assert [row["values"] for row in real.ledger.rows[1:5]] == [0, 41, 11_120, 0]
     assert real.series.shape == (1_140_000, 45) and np.isfinite(real.series).all()
     np.testing.assert_allclose(real.series[0, [0, 3, 44]], [8.1305, -0.009461, -0.05773], rtol=1e-6)  # its first line
     assert (np.bincount(real.label) == 480).all() and (np.bincount(real.subject)[1:] == 1140).all()

@@ -117,8 +117,9 @@ def test_ledger_counts_what_was_read_and_left_out(tmp_path, texts):
         {"rows": labelled, "records": 8},
         {"rows": -transitions, "records": -2},
         {"rows": labelled - transitions, "records": 6, "subjects": 3},
+        {"values": 0},
     ]
-    assert "10,299" in r.ledger.rows[-1]["step"]
+    assert "10,299" in r.ledger.rows[-2]["step"]
     windows = Windows.from_recordings(hapt.SPEC, r)
     assert windows.ledger[-1]["windows"] == len(windows) == 2 + 5 + 1 + 3 + 0 + 2  # 128 every 64 inside a stretch
     assert windows.statistics["total_length"] == 2200
@@ -263,7 +264,7 @@ def label_line(folder, number, line):
         ("3 2 2 401 500", "samples 401 to 500: it overlaps the stretch before it"),
         ("3 2 2 50", "labels.txt, line 5: 4 columns where 5 are expected"),
         ("3 2 2 50 305 1", "labels.txt, line 5: 6 columns where 5 are expected"),
-        ("3 2 2.5 50 305", "labels.txt, line 5: not five whole numbers"),
+        ("3 2 2.5 50 305", "labels.txt, line 5: no whole number"),
         ("3 2 walking 50 305", "labels.txt, line 5, column 3: 'walking' is no number"),
     ],
 )
@@ -311,6 +312,35 @@ def test_people_who_are_not_all_there(folder):
 def test_a_recording_too_many(tmp_path, texts, name):
     texts[name] = texts[signal_name("acc", 1)]
     assert f"{name} is not of HAPT's experiments 1 to 4, or a second one" in refusal(packed(tmp_path, texts))
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "words"),
+    [
+        ("acc_exp01_user01.txt", "9.81 0 0", "column 1: '9.81' is beyond 8,"),
+        ("acc_exp04_user03.txt", "0 0 -1e30", "column 3: '-1e30' is beyond 8,"),
+        ("gyro_exp02_user01.txt", "0 57.3 0", "column 2: '57.3' is beyond 34.91,"),
+    ],
+)
+def test_what_no_such_sensor_can_say(folder, name, line, words):
+    """m/s2 for g, degrees for rad: a filter would smear it over the rows that follow."""
+    edit(folder, name, lambda lines: lines.__setitem__(99, line))
+    message = refusal(folder)
+    assert f"{name}, line 100, {words}" in message
+
+
+@pytest.mark.parametrize("one", ["acc_exp01_user01.txt", "gyro_exp03_user02.txt"])
+def test_a_signal_that_is_a_copy(folder, one):
+    other = "gyro_exp04_user03.txt"
+    shutil.copy(folder / "RawData" / one, folder / "RawData" / other)
+    message = refusal(folder)
+    assert one in message and other in message and "hold the same numbers" in message
+
+
+def test_a_file_cut_inside_its_last_number(folder):
+    path = folder / "RawData" / "acc_exp01_user01.txt"
+    path.write_text(path.read_text()[:-2])
+    assert "acc_exp01_user01.txt, line 700: the last line has no end" in refusal(folder)
 
 
 def test_two_copies(folder):
@@ -392,6 +422,7 @@ def test_the_real_set(archive):
         {"rows": 815_614, "records": 1214},
         {"rows": -67_208, "records": -358},
         {"rows": 748_406, "records": 856, "subjects": 30},
+        {"values": 0},
     ]
     windows = Windows.from_recordings(hapt.SPEC, r)
     assert len(windows) == 10_411

@@ -10,14 +10,20 @@ WALKING, LYING, ROPE = 4, 1, 24
 CLASSES = pamap2.SPEC.classes
 
 
-def row(time, activity, heart_rate="NaN", value=1.0):
-    """One line: every IMU column is `value`, but the last, which is 10 * value."""
-    return " ".join([f"{time:.2f}", str(activity), str(heart_rate), *[f"{value:g}"] * 50, f"{10 * value:g}"])
+def row(time, activity, heart_rate=70, value=1.0):
+    """One line: every IMU column is `value` thousandths, but the last, which is twice that."""
+    values = [*[f"{value / 1000:g}"] * 50, f"{value / 500:g}"]
+    return " ".join([f"{time:.2f}", str(activity), str(heart_rate), *values])
 
 
-def rows(activities, start=0.0):
-    """A line each 10 ms; column values count the lines from 0."""
-    return [row(start + i / 100, activity, value=i) for i, activity in enumerate(activities)]
+def rows(activities, start=0.0, first=0):
+    """A line each 10 ms; column values count the lines from `first`."""
+    return [row(start + i / 100, activity, value=first + i) for i, activity in enumerate(activities)]
+
+
+def counted(recordings, channel=1):
+    """What `rows` counted, as averaged: of a channel of an IMU, the temperature of the hand unless told."""
+    return (recordings.series[:, channel].astype(float) * 1000).round(3)
 
 
 def write(folder, lines, name="subject101.dat", end="\n"):
@@ -45,8 +51,8 @@ def test_bouts_are_averaged_in_pairs_and_transient_and_other_rows_are_dropped(tm
     write(tmp_path / "Protocol", rows([0, 0, *[WALKING] * 5, 9, 9, 9, *[LYING] * 4]))
     r = read(tmp_path)
     assert r.series.dtype == np.float32 and r.series.shape == (4, 52)
-    assert r.series[:, 1].tolist() == [2.5, 4.5, 10.5, 12.5]  # means of rows (2, 3), (4, 5), (10, 11), (12, 13)
-    assert r.series[:, 51].tolist() == [25, 45, 105, 125]  # the last of the 54 columns is the last channel
+    assert counted(r).tolist() == [2.5, 4.5, 10.5, 12.5]  # means of rows (2, 3), (4, 5), (10, 11), (12, 13)
+    assert counted(r, 51).tolist() == [5, 9, 21, 25]  # the last of the 54 columns is the last channel
     assert r.start.tolist() == [0, 2] and r.stop.tolist() == [2, 4]
     assert [CLASSES[i] for i in r.label] == ["walking", "lying"]
     assert r.subject.tolist() == [101, 101] and r.part is None
@@ -78,18 +84,25 @@ def lost(line):
     return " ".join(line.split()[:2] + ["NaN"] * 52)
 
 
+def spoilt(line, column, value):
+    """The line with a value (columns from 0: time, activity, heart rate, IMUs) replaced."""
+    values = line.split()
+    values[column] = str(value)
+    return " ".join(values)
+
+
 def test_lost_packets_take_the_last_values(tmp_path):
     lines = rows([WALKING] * 4)
     lines[2] = lost(lines[2])
     write(tmp_path / "Protocol", lines)
-    assert read(tmp_path).series[:, 1].tolist() == [0.5, 2.0]  # (0 + 1) / 2, (1 + 3) / 2
+    assert counted(read(tmp_path)).tolist() == [0.5, 2.0]  # (0 + 1) / 2, (1 + 3) / 2
 
 
 def test_a_value_is_carried_for_a_second_and_no_longer(tmp_path):
     lines = rows([WALKING] * 220)
     lines[2:] = [*map(lost, lines[2:-2]), *lines[-2:]]
     write(tmp_path / "Protocol", lines)
-    series = read(tmp_path).series[:, 1]
+    series = counted(read(tmp_path))
     np.testing.assert_array_equal(series, [0.5, *[1] * 50, *[np.nan] * 58, 218.5])  # rows 2 to 101 have row 1's
 
 
@@ -97,7 +110,7 @@ def test_a_pair_of_which_one_is_missing_is_missing(tmp_path):
     lines = rows([WALKING] * 104)
     lines[1:103] = map(lost, lines[1:103])
     write(tmp_path / "Protocol", lines)
-    series = read(tmp_path).series[:, 1]
+    series = counted(read(tmp_path))
     np.testing.assert_array_equal(series, [*[0] * 50, np.nan, np.nan])  # row 0 is carried up to row 100
 
 
@@ -107,32 +120,48 @@ def test_no_value_is_carried_into_another_activity(tmp_path, between):
     lines[-4:-2] = map(lost, lines[-4:-2])
     write(tmp_path / "Protocol", lines)
     last = 7 + len(between)
-    np.testing.assert_array_equal(read(tmp_path).series[:, 1], [0.5, 2.5, np.nan, last - 0.5])
+    np.testing.assert_array_equal(counted(read(tmp_path)), [0.5, 2.5, np.nan, last - 0.5])
 
 
 def test_no_value_is_carried_over_a_jump_in_time(tmp_path):
     lines = rows([WALKING] * 2) + rows([WALKING] * 2, start=3)
     lines[2] = lost(lines[2])
     write(tmp_path / "Protocol", lines)
-    np.testing.assert_array_equal(read(tmp_path).series[:, 1], [0.5, np.nan])
+    np.testing.assert_array_equal(counted(read(tmp_path)), [0.5, np.nan])
 
 
 def test_the_ledger_counts_what_was_measured_carried_and_left(tmp_path):
-    lines = rows([0, *[WALKING] * 6, 0, *[LYING] * 2])  # heart rate is never there: 8 values of it
+    lines = rows([0, *[WALKING] * 6, 0, *[LYING] * 2])
+    lines[1:] = [spoilt(line, 2, "NaN") for line in lines[1:]]  # heart rate: the first of these lines alone has it
+    lines[1] = spoilt(lines[1], 2, 70)
     for i in (0, 3, 4, 8):  # a transient row, two that are carried over, one with nothing before it
         lines[i] = lost(lines[i])
     write(tmp_path / "Protocol", lines)
     ledger = {row["step"]: row.get("values") for row in read(tmp_path).ledger.rows}
-    assert ledger["values measured in them"] == 5 * 51
-    assert ledger["values carried forward, for 1 s at most and inside a bout"] == 2 * 51
-    assert ledger["values left to the training mean"] == 51 + 8
+    assert ledger["values measured in them"] == 5 * 51 + 1
+    assert ledger["values carried forward, for 1 s at most and inside a bout"] == 2 * 51 + 5
+    assert ledger["values left to the training mean"] == 51 + 2
 
 
-@pytest.mark.parametrize(("step", "bouts"), [(0.01, 1), (0.4, 1), (0.7, 2), (-3.0, 2)])
-def test_a_time_jump_ends_a_bout(tmp_path, step, bouts):
-    write(tmp_path / "Protocol", rows([WALKING] * 4, start=5) + rows([WALKING] * 4, start=5.03 + step))
+@pytest.mark.parametrize(("step", "bouts"), [(0.01, [4]), (0.4, [23]), (0.7, [2, 2])])
+def test_a_time_jump_ends_a_bout_and_a_short_one_is_filled(tmp_path, step, bouts):
+    write(tmp_path / "Protocol", rows([WALKING] * 4, start=5) + rows([WALKING] * 4, 5.03 + step, 4))
     r = read(tmp_path)
-    assert (r.stop - r.start).tolist() == ([4] if bouts == 1 else [2, 2])
+    assert (r.stop - r.start).tolist() == bouts
+
+
+def test_rows_lost_inside_a_bout_are_put_back_and_counted(tmp_path):
+    lines = rows([0, *[WALKING] * 300])
+    del lines[5:8], lines[100:250]  # rows 5 to 7, then 150 rows: a longer gap, which ends the bout
+    write(tmp_path / "Protocol", lines)
+    r = read(tmp_path)
+    assert (r.stop - r.start).tolist() == [51, 24]
+    assert counted(r)[:5].tolist() == [1.5, 3.5, 4, 6, 9.5]  # rows 5 to 7 have what row 4 had: (4 + 4), (4 + 8)
+    ledger = {row["step"]: row for row in r.ledger.rows}
+    assert ledger["rows lost inside a bout, put back without values"]["rows"] == 3
+    assert ledger["rows of the twelve activities"]["rows"] == 300 - 150
+    assert ledger["values carried forward, for 1 s at most and inside a bout"]["values"] == 3 * 52
+    assert ledger["values left to the training mean"]["values"] == 0
 
 
 def test_all_twelve_activity_ids_have_their_class(tmp_path):
@@ -174,9 +203,6 @@ def test_line_ends(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "windows").series, expected)
 
 
-# ---------------------------------------------------------------------------------------------------- broken files
-
-
 def broken(lines, number, change):
     """The lines with line `number` (from 1) changed."""
     return [*lines[: number - 1], change(lines[number - 1]), *lines[number:]]
@@ -187,14 +213,176 @@ def swap(old, new):
 
 
 GOOD = rows([WALKING] * 20)
+# --------------------------------------------------------------------------------------------- what no sensor can say
+
+KINDS = {
+    "rate": 2,
+    "temperature": 3,
+    "acc16": 21,
+    "acc6": 24,
+    "gyro": 44,
+    "mag": 47,
+    "orientation": 53,
+}  # a column each
+
+
+@pytest.mark.parametrize("value", ["1e30", "-99999", "inf", "-inf", "1e39", "-nan"])
+@pytest.mark.parametrize("kind", pamap2.LIMITS)
+def test_what_no_sensor_can_say_is_as_if_it_were_missing(tmp_path, kind, value):
+    lines = rows([WALKING] * 200)
+    for folder, said in (("wild", value), ("missing", "NaN")):
+        changed = [spoilt(line, KINDS[kind], said) if 20 <= i < 150 else line for i, line in enumerate(lines)]
+        write(tmp_path / folder / "Protocol", changed)
+    wild, missing = read(tmp_path / "wild"), read(tmp_path / "missing")
+    np.testing.assert_array_equal(wild.series, missing.series)
+    assert np.isnan(wild.series).sum() == 15  # of 65 pairs, 50 are carried over
+    ledgers = [{row["step"]: row.get("values") for row in r.ledger.rows} for r in (wild, missing)]
+    step = "values that no sensor can say, taken as missing"
+    assert [ledger.pop(step) for ledger in ledgers] == [0 if value == "-nan" else -130, 0]
+    assert ledgers[0] == ledgers[1]
+    assert ledgers[0]["values carried forward, for 1 s at most and inside a bout"] == 100
+    assert ledgers[0]["values left to the training mean"] == 30
+
+
+@pytest.mark.parametrize("kind", pamap2.LIMITS)
+def test_what_a_sensor_says_at_the_end_of_its_scale_is_kept(tmp_path, kind):
+    """The readme's scales, and the resting and highest heart rates of its people with room to spare."""
+    ends = {"rate": (40, 220), "temperature": (20, 40), "acc16": (-157, 157), "acc6": (-61, 61)}
+    ends |= {"gyro": (-35, 35), "mag": (-800, 800), "orientation": (-1, 1)}
+    lines = [spoilt(line, KINDS[kind], ends[kind][i % 2]) for i, line in enumerate(rows([WALKING] * 20))]
+    write(tmp_path / "Protocol", lines)
+    r = read(tmp_path)
+    assert np.isfinite(r.series).all() and (r.series[:, KINDS[kind] - 2] == sum(ends[kind]) / 2).all()
+
+
+def without(lines, column, but=()):
+    return [line if i in but else spoilt(line, column, "NaN") for i, line in enumerate(lines)]
+
+
+def test_a_channel_without_any_value_is_refused(tmp_path):
+    for i, name in enumerate(("subject101.dat", "subject102.dat")):
+        write(tmp_path / "Protocol", without(rows([0] + [WALKING] * 20, first=i), 9, but=[0]), name)  # a transient one
+    message = refusal(tmp_path)
+    assert f"{tmp_path}: none of the 2 files holds a value of hand_acc6_z that a sensor can say" in message
+    write(tmp_path / "Protocol", [spoilt(line, 9, 1e30) for line in rows([WALKING] * 20, first=9)], "subject102.dat")
+    assert "hand_acc6_z" in refusal(tmp_path)
+
+
+def test_a_person_without_any_value_of_a_channel_is_said(tmp_path):
+    write(tmp_path / "Protocol", GOOD)
+    write(tmp_path / "Protocol", without(without(rows([WALKING] * 20, first=1), 2), 5), "subject104.dat")
+    write(tmp_path / "Protocol", without(rows([LYING] * 20, first=2), 2), "subject107.dat")
+    write(tmp_path / "Protocol", without(rows([0] * 20), 2), "subject109.dat")  # nothing of it is used
+    lines = []
+    r = pamap2.read(tmp_path, lines.append)
+    said = ["subject104.dat: no value of heart_rate and 1 other channels", "subject107.dat: no value of heart_rate"]
+    assert [line.strip() for line in lines if "no value" in line] == said
+    assert [row["step"] for row in r.ledger.rows if "no value" in row["step"]] == said
+    assert np.isnan(r.series).sum(0)[:5].tolist() == [20, 0, 0, 10, 0]
+
+
+# ---------------------------------------------------------------------------------------------------- time
+
+
+def timed(times, activities=None):
+    return [
+        row(t, a, value=i) for i, (t, a) in enumerate(zip(times, activities or [WALKING] * len(times), strict=True))
+    ]
+
+
+TIMES = [8 + i / 100 for i in range(40)]
+ORDER = "rows should be in order of time, 0.01 s apart, each once"
+WRONG_TIMES = {
+    "reversed": (timed(TIMES)[::-1], "line 2: time 8.38 s after 8.39 s", ORDER),
+    "shuffled": ([timed(TIMES)[i * 7 % 40] for i in range(40)], "line 7: time 8.02 s after 8.35 s", ORDER),
+    "two exchanged": (timed([*TIMES[:9], TIMES[10], TIMES[9], *TIMES[11:]]), "line 11: time 8.09 s after 8.1 s", ORDER),
+    "each row twice": ([line for line in timed(TIMES) for _ in (1, 2)], "line 2: time 8 s after 8 s", ORDER),
+    "a row twice": (timed([*TIMES[:30], *TIMES[29:]]), "line 31: time 8.29 s after 8.29 s", ORDER),
+    "the file twice": (timed(TIMES) * 2, "line 41: time 8 s after 8.39 s", ORDER),
+    "all equal": (timed([8] * 40), "line 2: time 8 s after 8 s", ORDER),
+    "a step back in transient rows": (
+        timed([*TIMES, *TIMES], [0] * 10 + [WALKING] * 25 + [0] * 10 + [LYING] * 25 + [0] * 10),
+        "line 41: time 8 s after 8.39 s",
+        ORDER,
+    ),
+    "minutes": (timed(np.array(TIMES) / 60), "line 2: time 0.13 s after 0.13 s", ORDER),
+    "negative": (timed(np.array(TIMES) - 8.2), "line 1: time -0.2 s, where 0 s or later can be", ""),
+    "infinite": (timed([*TIMES[:-1], np.inf]), "line 40: time inf s, where 0 s or later can be", ""),
+    "milliseconds": (timed(np.array(TIMES) * 1000), "its rows are 10 s apart where PAMAP2's are 0.01 s", ""),
+    "at 50 Hz": (timed(np.array(TIMES) * 2), "its rows are 0.02 s apart where PAMAP2's are 0.01 s", ""),
+    "at 200 Hz": (
+        [spoilt(line, 0, f"{8 + i / 200:.3f}") for i, line in enumerate(timed(TIMES))],
+        "its rows are 0.005 s apart where PAMAP2's are 0.01 s",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_TIMES)
+def test_times_that_are_not_of_a_file_as_published(tmp_path, case):
+    lines, *expected = WRONG_TIMES[case]
+    path = write(tmp_path / "Protocol", lines)
+    message = refusal(tmp_path)
+    assert all(words in message for words in (str(path), *expected)), message
+
+
+def test_times_may_be_rounded_otherwise(tmp_path):
+    """Time stands for the row: 8.4 or 8.40, and a millisecond off."""
+    lines = rows([WALKING] * 40, start=8)
+    write(tmp_path / "Protocol", lines)
+    expected = read(tmp_path)
+    off = [spoilt(line, 0, f"{8 + i / 100 + i % 3 / 1000:g}") for i, line in enumerate(lines)]
+    write(tmp_path / "Protocol", off)
+    np.testing.assert_array_equal(read(tmp_path).series, expected.series)
+
+
+@pytest.mark.parametrize("number", [100, 110, 199])
+def test_a_subject_who_is_none_of_the_nine(tmp_path, number):
+    write(tmp_path / "Protocol", GOOD)
+    path = write(tmp_path / "Protocol", rows([WALKING] * 20, first=1), f"subject{number}.dat")
+    assert f"{path}: PAMAP2's subjects are 101 to 109" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("activity", [-1, 8, 14, 25, 255])
+def test_an_activity_that_is_none(tmp_path, activity):
+    path = write(tmp_path / "Protocol", ["", *broken(GOOD, 9, swap(f" {WALKING} ", f" {activity} "))])
+    assert f"{path}, line 10: activity {activity} is none of PAMAP2's" in refusal(tmp_path)
+
+
+def test_a_file_that_is_another_subject_s(tmp_path):
+    lines = rows([0, 0, *[WALKING] * 6, 0, *[LYING] * 6])
+    one = write(tmp_path / "Protocol", lines)
+    other = write(tmp_path / "Protocol", lines, "subject102.dat")
+    assert f"{other}, line 3: what follows is the same as from {one}, line 3 on" in refusal(tmp_path)
+    write(tmp_path / "Protocol", lines[9:], "subject102.dat")  # its last bout alone
+    assert f"{other}, line 1: what follows is the same as from {one}, line 10 on" in refusal(tmp_path)
+
+
+def test_a_bout_that_is_there_twice(tmp_path):
+    lines = rows([0, *[WALKING] * 6, 0, *[LYING] * 6, 0])
+    again = [spoilt(line, 0, f"{1 + i / 100:.2f}") for i, line in enumerate(lines)]
+    path = write(tmp_path / "Protocol", [*lines, *again])
+    assert f"{path}, line 17: what follows is the same as from {path}, line 2 on" in refusal(tmp_path)
+
+
+def test_bouts_of_two_people_without_any_value_are_no_copies(tmp_path):
+    silent = [lost(line) for line in rows([LYING] * 6)]
+    for i, name in enumerate(("subject101.dat", "subject102.dat")):
+        write(tmp_path / "Protocol", [*silent, *rows([WALKING] * 6, 0.06, first=i)], name)
+    assert read(tmp_path).subject.tolist() == [101, 101, 102, 102]
+
+
+# ---------------------------------------------------------------------------------------------------- broken files
+
+
 BROKEN = {
-    "a truncated last line": (GOOD + [GOOD[0][:40]], "line 21: 18 columns where 54 are expected"),
-    "a column too many": (broken(GOOD, 6, swap(" 5 ", " 5 5 ")), "line 6: 55 columns where 54 are expected"),
-    "a column too few": (broken(GOOD, 6, swap(" 5 ", " ")), "line 6: 53 columns where 54 are expected"),
-    "a word for a number": (broken(GOOD, 6, swap(" 5 ", " five ")), "line 6, column 4: 'five' is not a number"),
+    "a truncated last line": (GOOD + [GOOD[0][:38]], "line 21: 18 columns where 54 are expected"),
+    "a column too many": (broken(GOOD, 6, swap(" 0.005 ", " 0.005 5 ")), "line 6: 55 columns where 54 are expected"),
+    "a column too few": (broken(GOOD, 6, swap(" 0.005 ", " ")), "line 6: 53 columns where 54 are expected"),
+    "a word for a number": (broken(GOOD, 6, swap(" 0.005 ", " five ")), "line 6, column 4: 'five' is no number"),
     "a word for an activity": (
         broken(GOOD, 9, swap(" 4 ", " walk ")),
-        "line 9, column 2: 'walk' is not a whole number",
+        "line 9, column 2: 'walk' is no whole number",
     ),
     "another kind of file": (["<html><body>404 Not Found</body></html>"], "line 1: 3 columns where 54 are expected"),
 }

@@ -16,7 +16,7 @@ SUBJECTS = {"train": [1, 1, 3, 3], "test": [2, 4, 4]}
 
 def value(part, channel, window):
     """Every step of a window holds this value, in channel order: readable off an array."""
-    return (10 if part == "test" else 0) + channel + window / 10
+    return (1 if part == "test" else 0) + channel / 10 + window / 100
 
 
 def write(folder, subjects=True):
@@ -70,6 +70,7 @@ def test_ledger_with_subjects(tmp_path):
     assert rows == [
         {"step": "windows read, train part", "rows": 4 * 128, "records": 4, "subjects": 2},
         {"step": "windows read, test part", "rows": 3 * 128, "records": 3, "subjects": 2},
+        {"step": "values missing or carried forward (a file with one is refused)", "values": 0},
     ]
 
 
@@ -133,7 +134,7 @@ def edit_line(path, number, change):
     [
         (lambda line: line + " 1.0", 129),
         (lambda line: line.rsplit(" ", 1)[0], 127),
-        (lambda line: "", 0),
+        (lambda line: "", 1),
     ],
 )
 def test_wrong_number_of_values_in_a_line(tmp_path, base, change, count):
@@ -181,7 +182,7 @@ def test_missing_file(tmp_path, base, missing):
 def test_a_word_in_place_of_a_number(tmp_path, base, word):
     edit_line(signal(base), 2, lambda line: " ".join([*line.split()[:5], word, *line.split()[6:]]))
     message = refusal(tmp_path)
-    assert str(signal(base)) in message and "not a number" in message
+    assert str(signal(base)) in message and "is no number" in message
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xff\xfe\x00\x01", b"PK\x03\x04\x14\x00\x80\x90"])
@@ -194,7 +195,7 @@ def test_a_file_of_another_kind(tmp_path, base, content):
 def test_labels_outside_the_six(tmp_path, base, label):
     path = base / "test" / "y_test.txt"
     path.write_text(f"1\n{label}\n2\n")
-    assert f"{path}: labels should be 1 to 6" in refusal(tmp_path)
+    assert f"{path}, line 2: label {label}, where 1 to 6 can be" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("file", ["y_train.txt", "subject_train.txt"])
@@ -202,6 +203,89 @@ def test_labels_and_subjects_that_are_no_whole_numbers(tmp_path, base, file):
     path = base / "train" / file
     path.write_text("1\n1\n2.5\n3\n")
     assert str(path) in refusal(tmp_path)
+
+
+# ------------------------------------------------------------------------------- what would be taken without a word
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "inf", "-inf", "1e39", "1e999"])
+def test_what_is_no_finite_number(tmp_path, base, word):
+    edit_line(signal(base, "test"), 3, lambda line: " ".join([word, *line.split()[1:]]))
+    assert f"{signal(base, 'test')}, line 3, column 1: '{word}' is no number" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("channel", "value", "limit"),
+    [("body_acc_x", "-99999", "8"), ("total_acc_y", "9.81", "8"), ("body_gyro_z", "57", "34.91")],
+)
+def test_what_no_such_sensor_can_say(tmp_path, base, channel, value, limit):
+    """9.81 m/s2 where g are due, degrees where rad are."""
+    edit_line(signal(base, channel=channel), 2, lambda line: " ".join([*line.split()[:5], value, *line.split()[6:]]))
+    message = refusal(tmp_path)
+    assert f"{signal(base, channel=channel)}, line 2, column 6: '{value}' is beyond {limit}, the most" in message
+
+
+def test_a_value_written_with_an_underscore(tmp_path, base):
+    """Python reads 1_0 as 10."""
+    edit_line(signal(base), 2, lambda line: " ".join(["1_0", *line.split()[1:]]))
+    assert "'1_0' is no number" in refusal(tmp_path)
+
+
+def test_a_file_cut_inside_its_last_number(tmp_path, base):
+    path = signal(base, "test", "total_acc_z")
+    path.write_text(path.read_text()[:-6])  # of 1.8200000e+00 it leaves 1.820000: all numbers are there
+    assert f"{path}, line 3: the last line has no end, so it may be cut short" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "who", "allowed"),
+    [("train", 4, "1, 3, 5, 6,"), ("test", 3, "2, 4, 9, 10, 12, 13, 18, 20, 24"), ("train", -1, ""), ("test", 99, "")],
+)
+def test_a_subject_who_is_not_of_that_part(tmp_path, base, part, who, allowed):
+    path = base / part / f"subject_{part}.txt"
+    path.write_text("".join(f"{s}\n" for s in [*SUBJECTS[part][:-1], who]))
+    message = refusal(tmp_path)
+    assert f"{path}, line {len(SUBJECTS[part])}: subject {who}, where " in message and allowed in message
+
+
+def test_one_part_s_subjects_alone(tmp_path, base):
+    path = base / "test" / "subject_test.txt"
+    path.unlink()
+    assert f"{path} is missing" in refusal(tmp_path)
+
+
+def test_identical_parts(tmp_path, base):
+    for channel in CHANNELS:
+        shutil.copy(signal(base, "train", channel), signal(base, "test", channel))
+    shutil.copy(base / "train" / "y_train.txt", base / "test" / "y_test.txt")
+    first, second = (signal(base, part, CHANNELS[0]) for part in ("train", "test"))
+    assert f"{second}, line 1: the same numbers as {first}, line 1;" in refusal(tmp_path)
+
+
+def test_a_window_of_the_training_part_in_the_test_part(tmp_path, base):
+    line = signal(base, "train", CHANNELS[0]).read_text().splitlines()[3]
+    edit_line(signal(base, "test", CHANNELS[0]), 2, lambda _: line)
+    first, second = (signal(base, part, CHANNELS[0]) for part in ("train", "test"))
+    assert f"{second}, line 2: the same numbers as {first}, line 4;" in refusal(tmp_path)
+
+
+def test_a_channel_that_is_a_copy_of_another(tmp_path, base):
+    shutil.copy(signal(base, "train", CHANNELS[0]), signal(base, "train", CHANNELS[1]))
+    assert f"{signal(base, 'train', CHANNELS[1])}, line 1: the same numbers as " in refusal(tmp_path)
+
+
+def test_layouts_of_spaces(tmp_path, base):
+    """As published, one or two spaces stand before a number; copies have tabs, other line ends, spaces at the end."""
+    before = read(tmp_path)
+    for channel, change in {
+        "body_acc_x": lambda text: text.replace(" ", "\t"),
+        "body_acc_y": lambda text: text.replace("\n", "\r\n"),
+        "body_acc_z": lambda text: text.replace("\n", "  \n"),
+        "total_acc_x": lambda text: "  " + text.replace(" ", "   ").replace("\n", " \r\n   "),
+    }.items():
+        path = signal(base, "train", channel)
+        path.write_text(change(path.read_text()).rstrip(" "), newline="")
+    np.testing.assert_array_equal(read(tmp_path).series, before.series)
 
 
 def test_missing_and_empty_folders(tmp_path):

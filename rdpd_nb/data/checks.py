@@ -13,7 +13,7 @@ from ..errors import UserError
 
 def require_folder(folder: Path, holds: str) -> None:
     """Raises UserError, with what the folder should hold, where it is not there or empty."""
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or not entries(folder):
         raise UserError(f"{folder} is {'empty' if folder.is_dir() else 'not a folder'}; it should hold {holds}.")
 
 
@@ -105,30 +105,6 @@ def read_labels(path: Path, key: str, column: str, allowed: Collection[str]) -> 
     return dict(sorted(found.items()))
 
 
-def first_bad_line(path: Path, separator: str | None, columns: int, whole: tuple[int, ...] = ()) -> str | None:
-    """What is wrong in the first line of a text file that is not `columns` numbers; a fast parser does not say where.
-
-    whole: columns, from 0, of whole numbers. With a separator an empty line is no fault.
-    """
-    with path.open(errors="replace") as file:
-        for number, line in enumerate(file, 1):
-            values = line.rstrip("\n").split(separator)
-            if values == [""]:
-                continue
-            if len(values) != columns:
-                return (
-                    f"{path}, line {number}: {len(values)} columns where {columns} are expected; "
-                    "the file is truncated or of another kind: download it again."
-                )
-            for column, value in enumerate(values):
-                try:
-                    (int if column in whole else float)(value)
-                except ValueError:
-                    kind = "whole number" if column in whole else "number"
-                    return f"{path}, line {number}, column {column + 1}: '{value}' is not a {kind}; download it again."
-    return None
-
-
 def without_copies(digests: Sequence[bytes], labels: Sequence, names: Sequence, where: Path) -> np.ndarray:
     """Which recordings to keep, of those with the same digest the first; UserError where their labels differ.
 
@@ -143,6 +119,14 @@ def without_copies(digests: Sequence[bytes], labels: Sequence, names: Sequence, 
                 f"{where}: {names[other]} and {names[i]} hold the same signals and different labels; correct one."
             )
     return keep
+
+
+def one_archive(folder: Path) -> Path | None:
+    """The .zip of a folder; None where there is none, UserError where there are two, or it cannot be read."""
+    archives = require_files(sorted(folder.glob("*.zip")))
+    if len(archives) > 1:
+        raise UserError(f"{folder} holds {' and '.join(path.name for path in archives)}; keep the one to be read.")
+    return archives[0] if archives else None
 
 
 def make_missing(values: np.ndarray, low: Sequence[float], high: Sequence[float]) -> int:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import UserError
 from .archives import walk
-from .checks import require_folder
+from .checks import one_archive, require_files, require_folder
 from .spec import Size, Source, Spec
 from .text import numbers
 from .windows import Ledger, Recordings
@@ -91,6 +91,8 @@ NAME = re.compile(r"(?:data/)?(a\d+/p\d+/s\d+)\.txt")
 # Full scales of an MTx: 18 g, 1,200 degrees/s, 75 uT (over the 47 uT of Earth's field in Ankara).
 # The largest values (121 m/s2, 28 rad/s, 4.0) show that a sensor gives more than it promises.
 LIMITS = {"acc": 18 * 9.80665, "gyro": np.deg2rad(1200), "mag": 75 / 47}
+IMPOSSIBLE = 4  # times its full scale no sensor says: a file with such a value is damaged
+SCALES = np.array([LIMITS[channel.split("_")[-2]] for channel in CHANNELS])
 BATCH = 480  # files parsed at once
 
 
@@ -118,9 +120,10 @@ def _require_all(names: set[str], path: Path) -> None:
 def files(folder: Path) -> list[Path]:
     """The published archive (a .zip), or the text files aNN/pN/sNN.txt, which may lie in the archive's own `data/`."""
     require_folder(folder, "daily+and+sports+activities.zip, or its data/a01/p1/s01.txt and so on")
-    if archives := sorted(folder.glob("*.zip")):
-        return archives[:1]
+    if archive := one_archive(folder):
+        return [archive]
     found = [path for path in folder.rglob("*.txt") if path.parent != folder]
+    require_files(found)
     if not found:
         raise UserError(f"{folder} holds no archive and no aNN/pN/sNN.txt; it should hold DSADS as published.")
     return found
@@ -137,10 +140,10 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     path = _where(folder)
     place = {name: i for i, name in enumerate(_expected())}
     series = np.empty((len(place), SPEC.length, len(CHANNELS)), np.float32)
-    seen, sums = set(), {}  # names; sum of a file -> its name
+    seen, sums = set(), {}  # names; sum of a segment -> its name
     for batch in _batches(path):
         where = []
-        for long_name, content in batch:
+        for long_name, _ in batch:
             name = _name(long_name)
             if name not in place:
                 raise UserError(
@@ -149,18 +152,20 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
                 )
             if name in seen:
                 raise UserError(f"{path}: {name}.txt is there twice; keep one copy of the data set.")
-            twin = sums.setdefault(hashlib.sha256(content).digest(), name)
-            if twin != name:
-                raise UserError(f"{path}: {name}.txt and {twin}.txt hold the same numbers; download it again.")
             seen.add(name)
             where.append(place[name])
-        values, rows = numbers([(f"{path}: {name}", content) for name, content in batch], len(CHANNELS), ",")
+        texts = [(f"{path}: {name}", content) for name, content in batch]
+        values, rows = numbers(texts, len(CHANNELS), ",", IMPOSSIBLE * SCALES)
         if (rows != SPEC.length).any():
             first = int(np.argmax(rows != SPEC.length))
             raise UserError(
                 f"{path}: {batch[first][0]} has {rows[first]} rows where {SPEC.length} are expected; download it again."
             )
-        series[where] = values.reshape(len(batch), SPEC.length, -1)
+        series[where] = segments = values.reshape(len(batch), SPEC.length, -1)
+        for segment, (long_name, _) in zip(segments, batch, strict=True):
+            name = _name(long_name)
+            if (twin := sums.setdefault(hashlib.sha256(segment).digest(), name)) != name:
+                raise UserError(f"{path}: {name}.txt and {twin}.txt hold the same numbers; download it again.")
         progress(f"  {len(seen):,} of {len(place):,} files")
     _require_all(seen, path)
 
@@ -177,6 +182,7 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     beyond = _beyond(series)
     for sensor, limit in LIMITS.items():
         ledger.add(f"values of {sensor} beyond its full scale of {limit:.4g}, kept", values=beyond[sensor])
+    ledger.add("values missing or carried forward (a file with one is refused)", values=0)
     return Recordings(series.reshape(-1, len(CHANNELS)), start, start + SPEC.length, subject + 1, label, ledger=ledger)
 
 
@@ -201,6 +207,5 @@ def _batches(path: Path) -> Iterator[list[tuple[str, bytes]]]:
 def _beyond(series: np.ndarray) -> dict[str, int]:
     """How many values (of any shape (..., 45)) of each kind of sensor are beyond its full scale."""
     kind = np.array([channel.split("_")[-2] for channel in CHANNELS])
-    limit = np.array([LIMITS[sensor] for sensor in kind], np.float32)
-    count = sum((np.abs(part) > limit).sum((0, 1)) for part in np.array_split(series, 19))
+    count = sum((np.abs(part) > np.float32(SCALES)).sum((0, 1)) for part in np.array_split(series, 19))
     return {sensor: int(count[kind == sensor].sum()) for sensor in SENSORS}

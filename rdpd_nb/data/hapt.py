@@ -13,6 +13,7 @@ where a labelled stretch does, every 64 samples; labels were mended since, so th
 there are 10,411.
 """
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -23,9 +24,9 @@ import numpy as np
 from ..errors import UserError
 from . import uci_har
 from .archives import walk
-from .checks import require_folder
+from .checks import one_archive, require_files, require_folder
 from .spec import Size, Source, Spec
-from .text import numbers
+from .text import numbers, whole_numbers
 from .windows import Ledger, Recordings
 
 SPEC = Spec(
@@ -58,7 +59,7 @@ SOURCE = Source(
 )
 
 RECORDINGS, PEOPLE = 61, 30
-TEST_PEOPLE = (2, 4, 9, 10, 12, 13, 18, 20, 24)  # UCI HAR's
+TEST_PEOPLE = uci_har.TEST_PEOPLE
 ACTIVITIES = range(1, 13)  # in labels.txt: the six classes, then six postural transitions
 RATE = 50  # Hz
 SIGNAL = re.compile(r"(acc|gyro)_exp(\d\d)_user(\d\d)\.txt")
@@ -79,9 +80,10 @@ def check_download(folder: Path) -> None:
 def files(folder: Path) -> list[Path]:
     """The published archive (a .zip), or labels.txt and the signals of its folder `RawData` (`Raw-Data` in a copy)."""
     require_folder(folder, "the archive of HAPT, or its RawData/")
-    if archives := sorted(folder.glob("*.zip")):
-        return archives[:1]
+    if archive := one_archive(folder):
+        return [archive]
     found = [path for path in folder.rglob("*.txt") if _is_raw(path.name)]
+    require_files(found)
     if not found:
         raise UserError(f"{folder} holds no archive and no RawData/acc_exp01_user01.txt; it should hold HAPT.")
     return found
@@ -126,14 +128,17 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     path = _where(folder)
     members = [(name, content) for name, content in walk(path, _is_raw)]
     users = _pairs([PurePosixPath(name).name for name, _ in members], path)
-    labels, signals = None, {}
+    labels, signals, sums = None, {}, {}  # sums: of a signal -> its file
     for name, content in members:
         base, where = PurePosixPath(name).name, f"{path}: {name}"
         if base == LABELS:
-            labels = _labels(content, where)
-        else:
-            sensor, experiment, _ = SIGNAL.fullmatch(base).groups()
-            signals[sensor, int(experiment)] = numbers([(where, content)], 3, " ")[0]
+            labels = whole_numbers(where, content, 5)
+            continue
+        sensor, experiment, _ = SIGNAL.fullmatch(base).groups()
+        signal, _ = numbers([(where, content)], 3, " ", uci_har.LIMITS[sensor])
+        signals[sensor, int(experiment)] = signal
+        if (twin := sums.setdefault(hashlib.sha256(signal).digest(), base)) != base:
+            raise UserError(f"{path}: {base} and {twin} hold the same numbers; download it again.")
     members.clear()
     progress(f"  {RECORDINGS} recordings, {len(labels):,} labelled stretches")
     rows = {}
@@ -145,7 +150,7 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
                 "download it again."
             )
         rows[experiment] = acc
-    labels = _checked(labels, users, rows, path)
+    labels = _checked(labels, users, rows, path)  # experiment, user, activity, first and last sample
 
     series, subject, label = [], [], []
     activity = labels[:, 2]
@@ -169,6 +174,7 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         records=len(series),
         subjects=len(set(subject)),
     )
+    ledger.add("values missing or carried forward (a file with one is refused)", values=0)
     part = np.where(np.isin(subject, TEST_PEOPLE), "test", "train")
     return Recordings.join(series, subject, label, part=part, ledger=ledger, statistics={"total_length": total})
 
@@ -190,14 +196,6 @@ def channels(acc: np.ndarray, gyro: np.ndarray) -> np.ndarray:
     total, turning = quiet[:, :3], quiet[:, 3:]
     gravity, drift = low_pass(total, 3, 0.3), low_pass(turning, 2, 0.1)
     return np.hstack([total - gravity, turning - drift, total]).astype(np.float32)
-
-
-def _labels(content: bytes, where: str) -> np.ndarray:
-    """labels.txt as whole numbers (stretches, 5): experiment, user, activity, first and last sample."""
-    values = numbers([(where, content)], 5, " ")[0]
-    if (odd := (values % 1 != 0).any(1)).any():
-        raise UserError(f"{where}, line {odd.argmax() + 1}: not five whole numbers; download it again.")
-    return values.astype(np.int64)
 
 
 def _checked(labels: np.ndarray, users: dict[int, int], rows: dict[int, int], path: Path) -> np.ndarray:

@@ -4,11 +4,14 @@ Heart rate comes about nine times a second, and the IMUs lose packets. A missing
 its channel, of the same bout and at most CARRIED seconds old; what is older stays missing, and becomes the training
 mean when it is standardised. Then rows are averaged two by two, which is 50 Hz. Of a frequency f that lets through
 cos(pi f / 100 Hz), 71 % at 25 Hz and nothing at 50 Hz: of what lies between, that part is folded below. A pair of which
-one is missing is missing.
+one is missing is missing. So is, from the start, a value that no sensor can say.
 """
 
+import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +19,9 @@ import numpy as np
 
 from ..errors import UserError
 from ..paper import published
-from .checks import check_sums, first_bad_line, require_folder
+from .checks import check_sums, make_missing, require_files, require_folder
 from .spec import Size, Source, Spec
+from .text import fault_in, line_number, numbered_lines
 from .windows import Ledger, Recordings
 
 if TYPE_CHECKING:
@@ -94,10 +98,25 @@ SHA256 = {
 
 COLUMNS = 54  # time [s], activity id, heart rate, 3 IMUs of 17 columns
 SUBJECTS = range(101, 110)
-LONGEST_STEP = 0.5  # s; a longer step between two rows ends a bout
-CARRIED = 1.0  # s for which a value is carried forward: nine readings of the heart rate, 100 rows
+OTHERS = (TRANSIENT, 9, 10, 11, 18, 19, 20)  # ids of the files that are no activity of the protocol
 RATE = 100  # Hz, of the files
 DECIMATE = 2  # 100 Hz -> 50 Hz
+LONGEST_STEP = 0.5  # s; a longer step between two rows ends a bout, in a shorter one rows were lost
+CARRIED = 1.0  # s for which a value is carried forward: nine readings of the heart rate, 100 rows
+# What no sensor can say, in the files' units. Heart rate: a chest belt counts 30 to 240 beats a minute. Acceleration:
+# twice the scales of 16 g and 6 g of the data set's readme, since a calibrated value may go beyond. It states no scale
+# of the other sensors of the unit (Trivisio Colibri): temperature as electronics stand it; 4,000 degrees/s and 16 gauss
+# are the largest scales that sensors of the kind have; a component of an orientation (invalid here, says the readme)
+# is at most 1.
+LIMITS = {
+    "rate": (20, 300),
+    "temperature": (-40, 85),
+    "acc16": (-32 * 9.80665, 32 * 9.80665),
+    "acc6": (-12 * 9.80665, 12 * 9.80665),
+    "gyro": (-np.deg2rad(4000), np.deg2rad(4000)),
+    "mag": (-1600, 1600),
+    "orientation": (-2, 2),
+}
 
 
 def check_download(folder: Path) -> None:
@@ -112,68 +131,172 @@ def files(folder: Path) -> list[Path]:
     found = list(folder.glob(name)) or list(folder.glob(f"PAMAP2_Dataset/{name}"))
     if not found:
         raise UserError(f"{folder} holds no Protocol/subject1NN.dat; it should hold PAMAP2 as published.")
+    require_files(found)
+    if unknown := [path for path in found if _subject(path) not in SUBJECTS]:
+        raise UserError(f"{unknown[0]}: PAMAP2's subjects are {SUBJECTS[0]} to {SUBJECTS[-1]}; take the file out.")
     return found
 
 
+def _subject(path: Path) -> int:
+    return int(path.stem.removeprefix("subject"))
+
+
+@dataclass
+class Bouts:
+    """What one file gives: its bouts, one after another."""
+
+    series: np.ndarray  # (rows at 50 Hz, 52) float32
+    length: np.ndarray  # rows of each bout
+    label: np.ndarray  # class of each
+    row: np.ndarray  # of the file, from 0, with which each begins
+    measured: np.ndarray  # (52,) values of each channel, in rows of the twelve activities
+    counts: dict[str, int]
+
+
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
-    """All bouts of the twelve protocol activities, one after another; transient rows are dropped."""
-    paths = {int(path.stem.removeprefix("subject")): path for path in sorted(files(folder))}
-    signals, subjects, labels, counts = [], [], [], Counter()
-    for subject, path in paths.items():
-        bouts, counts_of_file = read_subject(path)
-        signals += [signal for signal, _ in bouts]
-        labels += [label for _, label in bouts]
-        subjects += [subject] * len(bouts)
-        counts.update(counts_of_file)
-        progress(f"  {path.name}: {counts_of_file['rows']:,} rows, {len(bouts)} bouts")
-    if not signals:
+    """All bouts of the twelve protocol activities, one after another; transient rows are dropped.
+
+    In memory are the text and the values of one file at a time, and the one array that is handed over.
+    """
+    paths, counts, ledger = sorted(files(folder), key=_subject), Counter(), Ledger()
+    series, measured = np.empty((0, len(SPEC.channels)), np.float32), np.zeros(len(SPEC.channels), int)
+    length, subjects, labels, silent = [], [], [], {}
+    seen: dict[bytes, tuple[Path, int]] = {}  # sum of a bout -> where it begins
+    for path in paths:
+        bouts = read_subject(path)
+        for stop, rows, row in zip(bouts.length.cumsum(), bouts.length, bouts.row, strict=True):
+            signal = bouts.series[stop - rows : stop]
+            twin = seen.setdefault(hashlib.sha256(signal).digest(), (path, row))
+            if twin != (path, row) and np.isfinite(signal).any():
+                here, there = (f"{file}, line {line_number(file, row)}" for file, row in ((path, row), twin))
+                raise UserError(f"{here}: what follows is the same as from {there} on; download both again.")
+        series.resize((len(series) + len(bouts.series), series.shape[1]), refcheck=False)  # in place: never held twice
+        series[len(series) - len(bouts.series) :] = bouts.series
+        length += bouts.length.tolist()
+        labels += bouts.label.tolist()
+        subjects += [_subject(path)] * len(bouts.length)
+        counts.update(bouts.counts)
+        measured += bouts.measured
+        progress(f"  {path.name}: {bouts.counts['rows']:,} rows, {len(bouts.length)} bouts")
+        if len(bouts.length) and not bouts.measured.all():
+            silent[path] = f"no value of {_named(bouts.measured == 0)}"
+            progress(f"  {path.name}: {silent[path]}")
+    if not length:
         raise UserError(f"{folder}: none of the {len(paths)} files holds a row of a protocol activity.")
-    table1, ledger = published()["table1"]["pamap2"], Ledger()
+    if not measured.all():
+        raise UserError(
+            f"{folder}: none of the {len(paths)} files holds a value of {_named(measured == 0)} that a sensor can say; "
+            "download them again."
+        )
+    table1 = published()["table1"]["pamap2"]
     ledger.add(
         "rows read at 100 Hz",
         rows=counts["rows"],
         subjects=len(paths),
         table1=f"{table1['subjects']} subjects, {table1['total_length']:,} rows",
     )
-    if missing := sorted(set(SUBJECTS) - set(paths)):
+    if missing := sorted(set(SUBJECTS) - set(map(_subject, paths))):
         who = ", ".join(map(str, missing))
         progress(f"  no file of subject {who}: PAMAP2 has nine subjects")
         ledger.add(f"files of subjects {who} are not there", subjects=-len(missing))
+    if counts["cut"]:
+        ledger.add("files whose last line has no end: cut short?", files=counts["cut"])
     ledger.add("transient rows (activity 0) removed", rows=-counts["transient"])
     ledger.add("rows of activities outside the protocol's twelve removed", rows=-counts["other"])
-    kept = counts["rows"] - counts["transient"] - counts["other"]
-    ledger.add("rows of the twelve activities", rows=kept, records=len(signals), subjects=len(set(subjects)))
-    ledger.add("values measured in them", values=counts["measured"])
+    ledger.add("rows lost inside a bout, put back without values", rows=counts["lost"])
+    kept = counts["rows"] - counts["transient"] - counts["other"] + counts["lost"]
+    ledger.add("rows of the twelve activities", rows=kept, records=len(length), subjects=len(set(subjects)))
+    for path, what in silent.items():
+        ledger.add(f"{path.name}: {what}", values=0)
+    ledger.add("values that no sensor can say, taken as missing", values=-counts["impossible"])
+    ledger.add("values measured in them", values=measured.sum())
     ledger.add(f"values carried forward, for {CARRIED:g} s at most and inside a bout", values=counts["carried"])
-    ledger.add(
-        "values left to the training mean", values=kept * len(SPEC.channels) - counts["measured"] - counts["carried"]
+    left = kept * len(SPEC.channels) - measured.sum() - counts["carried"]
+    ledger.add("values left to the training mean", values=left)
+    ledger.add("averaged in pairs to 50 Hz", rows=len(series), records=len(length))
+    stop = np.cumsum(length)
+    return Recordings(
+        series,
+        stop - length,
+        stop,
+        np.array(subjects),
+        np.array(labels),
+        ledger=ledger,
+        statistics={"subjects": len(paths), "total_length": counts["rows"]},
     )
-    ledger.add("averaged in pairs to 50 Hz", rows=sum(map(len, signals)), records=len(signals))
-    statistics = {"subjects": len(paths), "total_length": counts["rows"]}
-    return Recordings.join(signals, subjects, labels, ledger=ledger, statistics=statistics)
 
 
-def read_subject(path: Path) -> tuple[list[tuple[np.ndarray, int]], dict[str, int]]:
-    """Bouts [(signal (rows, 52) float32 at 50 Hz, class index)] and counts: rows read and left out, values of bouts."""
-    import pandas as pd
+def _named(which: np.ndarray) -> str:
+    """The first of these channels, and how many more."""
+    names = [channel for channel, one in zip(SPEC.channels, which, strict=True) if one]
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} other channels"
 
+
+def read_subject(path: Path) -> Bouts:
+    """The bouts of one file; rows lost inside a bout are put back without values, so that all rows are 10 ms apart."""
     table = _parse(path)
-    time, activity = table[0].to_numpy(), table[1].to_numpy()
-    raw = np.column_stack([column.to_numpy() for column in table.columns[2:]])  # (rows, 52)
-    begins = np.append(True, (np.diff(activity) != 0) | (np.abs(np.diff(time)) > LONGEST_STEP))
-    signal = pd.DataFrame(raw).groupby(begins.cumsum()).ffill(limit=round(CARRIED * RATE)).to_numpy()
+    activity = table[1].to_numpy()
+    step = _steps(path, table[0].to_numpy())
+    if (odd := ~np.isin(activity, (*IDS, *OTHERS))).any():
+        line = line_number(path, odd.argmax())
+        raise UserError(f"{path}, line {line}: activity {activity[odd][0]} is none of PAMAP2's; download it again.")
+    new = np.append(True, (np.diff(activity) != 0) | (step > LONGEST_STEP * RATE))  # begins a bout
+    kept = np.flatnonzero(np.isin(activity, IDS))
+    ahead = np.where(new, 1, np.append(1, step))[kept]  # rows from the one before, with those that were lost
+    source = np.full(ahead.sum(), -1)  # row of the file, -1 where it was lost
+    source[ahead.cumsum() - 1] = kept
+    first = np.flatnonzero(np.isin(source, kept[new[kept]]))  # of each bout
+    rows = np.diff(first, append=len(source))
+    here = np.arange(len(source))
+    oldest = np.maximum(np.repeat(first, rows), here - round(CARRIED * RATE))  # from where a value may be carried here
+    pairs = rows // DECIMATE
+    pair = np.concatenate([np.arange(f, f + 2 * n, 2) for f, n in zip(first, pairs, strict=True)] or [first])
 
-    bouts, edges = [], np.flatnonzero(begins)
-    for start, stop in zip(edges, [*edges[1:], len(activity)], strict=True):
-        pairs = (stop - start) // DECIMATE
-        if activity[start] in IDS and pairs:
-            bout = signal[start : start + pairs * DECIMATE].reshape(pairs, DECIMATE, -1).mean(1, dtype=np.float32)
-            bouts.append((bout, IDS.index(activity[start])))
-    left_out = {"transient": activity == TRANSIENT, "other": ~np.isin(activity, (TRANSIENT, *IDS))}
-    ours = np.isin(activity, IDS)
-    measured, there = (int(np.isfinite(values[ours]).sum()) for values in (raw, signal))
-    counts = {"rows": len(activity), "measured": measured, "carried": there - measured}
-    return bouts, counts | {name: int(rows.sum()) for name, rows in left_out.items()}
+    series = np.empty((len(pair), len(SPEC.channels)), np.float32)
+    measured, there, impossible = np.zeros(len(SPEC.channels), int), 0, 0
+    for d, (channel, column) in enumerate(zip(SPEC.channels, table.columns[2:], strict=True)):
+        value = column.to_numpy()[source]
+        value[source < 0] = np.nan
+        impossible += make_missing(value, *LIMITS[channel.split("_")[1]])
+        known = ~np.isnan(value)
+        measured[d] = known.sum()
+        last = np.maximum.accumulate(np.where(known, here, -1))
+        value = np.where(last >= oldest, value[last], np.float32(np.nan))
+        there += len(value) - np.isnan(value).sum()
+        series[:, d] = (value[pair] + value[pair + 1]) / 2
+    counts = {
+        "rows": len(activity),
+        "transient": (activity == TRANSIENT).sum(),
+        "other": np.isin(activity, OTHERS[1:]).sum(),
+        "lost": len(source) - len(kept),
+        "impossible": impossible,
+        "carried": there - measured.sum(),
+        "cut": not _ends(path),
+    }
+    whole = pairs > 0  # a bout of one row gives none
+    label = np.searchsorted(IDS, activity[source[first[whole]]])
+    return Bouts(series, pairs[whole], label, source[first[whole]], measured, counts)
+
+
+def _steps(path: Path, time: np.ndarray) -> np.ndarray:
+    """Rows from each row to the next, 1 where none was lost; UserError where times are not in order, 10 ms apart."""
+    if (odd := ~((time >= 0) & np.isfinite(time))).any():
+        line = line_number(path, odd.argmax())
+        raise UserError(f"{path}, line {line}: time {time[odd][0]:g} s, where 0 s or later can be; download it again.")
+    step = np.diff(time)
+    other_rate = len(step) and not 0.9 < np.median(step) * RATE < 1.1
+    if (odd := step <= (0 if other_rate else 0.5 / RATE)).any():
+        row = int(odd.argmax())
+        raise UserError(
+            f"{path}, line {line_number(path, row + 1)}: time {time[row + 1]:.10g} s after {time[row]:.10g} s; rows "
+            f"should be in order of time, {1 / RATE:g} s apart, each once: download it again."
+        )
+    if other_rate:
+        raise UserError(
+            f"{path}: its rows are {np.median(step):.4g} s apart where PAMAP2's are {1 / RATE:g} s; they were "
+            "resampled, or times are in another unit: download it again."
+        )
+    return np.rint(np.minimum(step, 2 * LONGEST_STEP) * RATE).astype(int)
 
 
 def _parse(path: Path) -> "pa.Table":
@@ -190,7 +313,17 @@ def _parse(path: Path) -> "pa.Table":
             convert_options=csv.ConvertOptions(column_types=types, null_values=["NaN", "nan"]),
         )
     except pa.ArrowInvalid as error:  # from many threads at once, it does not say which line it was
-        raise UserError(first_bad_line(path, " ", COLUMNS, whole=(1,)) or f"{path}: {error}") from None
-    if table.num_rows == 0 or table[0].null_count or table[1].null_count:
-        raise UserError(f"{path}: a row without time or activity id; download the file again.")
+        fault = fault_in(numbered_lines(path), COLUMNS, " ", [np.inf] * COLUMNS, whole=(1,), words=("nan", "inf"))
+        raise UserError(f"{path}{fault or f': {error}'}; download it again.") from None
+    for column in (0, 1):
+        if table[column].null_count:
+            line = line_number(path, table[column].is_null().to_numpy().argmax())
+            raise UserError(f"{path}, line {line}: a row without time or activity id; download the file again.")
     return table
+
+
+def _ends(path: Path) -> bool:
+    """Whether the last line of a file that is not empty has its end."""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

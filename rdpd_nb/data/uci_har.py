@@ -4,14 +4,15 @@ The paper does not have it; it is here because anyone can fetch it.
 The publisher cut the windows, half overlapping; each is a recording of its own here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UserError
-from .checks import first_bad_line, require_folder
+from .checks import require_files, require_folder
 from .spec import Size, Source, Spec
+from .text import numbers, whole_numbers
 from .windows import Ledger, Recordings
 
 SPEC = Spec(
@@ -43,6 +44,11 @@ SOURCE = Source(
     windows=sum(WINDOWS.values()),
 )
 
+PEOPLE = 30
+TEST_PEOPLE = (2, 4, 9, 10, 12, 13, 18, 20, 24)  # as published; the training part has the other 21
+# Four times the accelerometer's scale of 2 g (HAPT's raw values of the same phones end at 2.01 g), and 2,000 degrees/s,
+# the largest scale of a phone's gyroscope (theirs end at 573): filters do not add so much.
+LIMITS = {"acc": 8.0, "gyro": float(np.deg2rad(2000))}
 BLOCK = 60  # windows that stand in for a subject where the subject files are missing
 
 
@@ -66,32 +72,45 @@ def files(folder: Path) -> list[Path]:
     """The signal, label and (where they are there) subject files of both parts."""
     require_folder(folder, "'UCI HAR Dataset/' as published")
     needed = [_path(folder, part, name) for part in WINDOWS for name in (*SPEC.channels, "y")]
+    subjects = [_path(folder, part, "subject") for part in WINDOWS]
+    if any(path.is_symlink() or path.exists() for path in subjects):
+        needed += subjects
     for path in needed:
-        if not path.is_file():
+        if not path.is_symlink() and not path.exists():
             raise UserError(f"{path} is missing; {folder} should hold 'UCI HAR Dataset/' as published.")
-    return needed + [path for part in WINDOWS if (path := _path(folder, part, "subject")).is_file()]
+    require_files(needed)
+    return needed
 
 
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """Both parts as recordings of one window each. Without subject files, blocks of windows stand for subjects."""
-    files(folder)  # one that is missing is named before anything is read
-    by_blocks = not all(_path(folder, part, "subject").is_file() for part in WINDOWS)
+    by_blocks = _path(folder, "train", "subject") not in files(folder)
     signals, subjects, labels, ledger = [], [], [], Ledger()
+    lines: dict[bytes, str] = {}  # numbers of a line -> where they stand
     for part in WINDOWS:
-        label_path = _path(folder, part, "y")
-        label = _numbers(label_path, int)[:, 0] - 1
-        if not np.isin(label, range(len(SPEC.classes))).all():
-            raise UserError(f"{label_path}: labels should be 1 to {len(SPEC.classes)}.")
+        label = _whole(_path(folder, part, "y"), "label", range(1, len(SPEC.classes) + 1)) - 1
         labels.append(label)
-        channels = [_numbers(_path(folder, part, name), float, SPEC.length, label) for name in SPEC.channels]
-        signals.append(np.stack(channels, -1).astype(np.float32))
+        signals.append(np.empty((len(label), SPEC.length, len(SPEC.channels)), np.float32))
+        for d, name in enumerate(SPEC.channels):
+            path = _path(folder, part, name)
+            values, _ = numbers([(str(path), _content(path))], SPEC.length, " ", LIMITS[name.split("_")[1]])
+            _require_count(path, values, label)
+            for number, line in enumerate(values, 1):
+                where = f"{path}, line {number}"
+                if (twin := lines.setdefault(line.tobytes(), where)) != where:
+                    raise UserError(f"{where}: the same numbers as {twin}; download them again.")
+            signals[-1][:, :, d] = values
         if by_blocks:
             subjects.append(1000 * len(labels) + np.arange(len(label)) // BLOCK)
         else:
-            subjects.append(_numbers(_path(folder, part, "subject"), int, 1, label)[:, 0])
+            path = _path(folder, part, "subject")
+            people = [who for who in range(1, PEOPLE + 1) if (who in TEST_PEOPLE) == (part == "test")]
+            subjects.append(_whole(path, "subject", people))
+            _require_count(path, subjects[-1], label)
         who = {"blocks" if by_blocks else "subjects": len(np.unique(subjects[-1]))}
         ledger.add(f"windows read, {part} part", rows=len(label) * SPEC.length, records=len(label), **who)
         progress(f"  {part}: {len(label):,} windows")
+    ledger.add("values missing or carried forward (a file with one is refused)", values=0)
     if by_blocks:
         ledger.add(f"no subject files: blocks of {BLOCK} windows stand for subjects", records=sum(map(len, labels)))
     return Recordings.join(
@@ -105,17 +124,25 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     )
 
 
-def _numbers(path: Path, kind: type, columns: int = 1, label: np.ndarray | None = None) -> np.ndarray:
-    """A text file of `columns` numbers a line, `int` or `float`, as (lines, columns); a line for each label."""
-    rows = [line.split() for line in path.read_text(errors="replace").splitlines()]
-    try:
-        values = np.array(rows, kind)
-    except ValueError:
-        values = np.empty(0)
-    if not rows or values.shape != (len(rows), columns):
-        whole = (0,) if kind is int else ()
-        raise UserError(first_bad_line(path, None, columns, whole) or f"{path} is empty; download it again.")
-    if label is not None and len(rows) != len(label):
-        labels = f"y_{path.stem.rpartition('_')[2]}.txt has {len(label):,} labels"
-        raise UserError(f"{path}: {len(rows):,} windows, but {labels}; download them again.")
+def _content(path: Path) -> bytes:
+    """A file with one space between the numbers of a line; as published, one or two stand before each."""
+    content = path.read_bytes().replace(b"\t", b" ").replace(b"\r\n", b"\n")
+    while b"  " in content:
+        content = content.replace(b"  ", b" ")
+    return content.replace(b"\n ", b"\n").replace(b" \n", b"\n")
+
+
+def _whole(path: Path, what: str, allowed: Sequence[int]) -> np.ndarray:
+    """A file of one whole number a line, (windows,); UserError, with its line, for one that is not allowed."""
+    values = whole_numbers(str(path), _content(path))[:, 0]
+    if (odd := ~np.isin(values, allowed)).any():
+        line = int(odd.argmax())
+        these = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else ", ".join(map(str, allowed))
+        raise UserError(f"{path}, line {line + 1}: {what} {values[line]}, where {these} can be; download it again.")
     return values
+
+
+def _require_count(path: Path, values: np.ndarray, label: np.ndarray) -> None:
+    if len(values) != len(label):
+        labels = f"y_{path.stem.rpartition('_')[2]}.txt has {len(label):,} labels"
+        raise UserError(f"{path}: {len(values):,} windows, but {labels}; download them again.")
