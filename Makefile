@@ -20,7 +20,7 @@ CORES ?=
 CLUSTER ?=
 PARAMETERS ?=
 
-.PHONY: help setup reproduce own site archive test torture lab data notebooks bench lint lock audit test-slurm
+.PHONY: help setup reproduce own site archive test torture mutants lab data notebooks bench lint lock audit test-slurm
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ torture: setup  ## bad input, kills and full disks by the hundred (under an hour
 
 test-slurm: setup $(VENV)/.ready-slurm  ## a reproduction on a real SLURM of one node, with jobs and daemons killed; as root on Debian
 	@$(BIN)/python -m pytest -q -s tests/slurm
+
+mutants: setup  ## small changes of the code, one by one: do the tests notice? MODULES="losses tables", MINUTES=60, SAMPLE=100 of each
+	@$(BIN)/python tests/mutants.py $(MODULES) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SAMPLE),--sample $(SAMPLE))
 
 lab: setup  ## open JupyterLab
 	@$(BIN)/jupyter lab notebooks

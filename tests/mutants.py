@@ -1,22 +1,20 @@
 """Mutation testing: one small change of the code at a time, and do the tests notice? `make mutants`; not collected.
 
-Every module of MODULES is changed in one place ('+' to '-', '<' to '<=', 1 to 2, `min` to `max`, a `raise` or a keyword
+Each module of MODULES is changed in one place ('+' to '-', '<' to '<=', 1 to 2, `min` to `max`, a `raise` or a keyword
 argument left out, ...), and those of its tests that run the changed line are started, the quickest first, until one
 fails. A mutant that no test notices survives: either a test is missing, or the change does not matter. The latter are
 in `mutants_accepted.tsv`, each with a reason; the others are printed under the table.
 
 Own code, because mutmut 3 leaves out what is decorated (properties, `no_grad`) and what stands outside functions, where
-specs and constants are, and cosmic-ray starts Python and PyTorch anew for every mutant (10 s, where this takes 1 s: a
-process that has loaded the libraries forks for each).
+specs and constants are, and cosmic-ray starts Python and PyTorch anew for every mutant. Here a process that has loaded
+all and collected the tests forks for each, so that a mutant costs its tests' own time.
 """
 
 import argparse
 import ast
 import contextlib
-import csv
 import gc
 import importlib
-import importlib.machinery
 import json
 import os
 import random
@@ -31,6 +29,7 @@ import traceback
 import types
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
@@ -72,14 +71,14 @@ MODULES = {  # and the tests that answer for each
     "data/own_files": "own",
     "data/pairs": "own",
 }
+COLUMNS = ("mutants", "tried", "killed", "timeout", "accepted", "survived")
+SURVIVORS = TESTS.parent / "build" / "mutants.txt"
 BROKEN = 70  # status of a process in which this program failed, not a test
 SLOW, ENOUGH = 15, 25  # seconds: a test that takes longer is left out, and what goes beyond so many for one mutant
-PAIRS = "Add Sub, Mult Div, BitAnd BitOr, LShift RShift, Lt LtE, Gt GtE, Eq NotEq, Is IsNot, In NotIn, And Or"
-PAIRS += ", min max, any all, argmin argmax, minimum maximum, floor ceil, sum mean, zeros ones, clamp_min clamp_max"
-PAIRS += (
-    ", nanmin nanmax, cumsum cumprod, startswith endswith, isnan isinf, union1d setdiff1d, lower upper, lstrip rstrip"
-)
-OTHER = {a: b for pair in PAIRS.split(", ") for a, b in (pair.split(), pair.split()[::-1])}
+PAIRS = """Add Sub, Mult Div, BitAnd BitOr, LShift RShift, Lt LtE, Gt GtE, Eq NotEq, Is IsNot, In NotIn, And Or,
+min max, any all, argmin argmax, minimum maximum, floor ceil, sum mean, zeros ones, clamp_min clamp_max, nanmin nanmax,
+cumsum cumprod, startswith endswith, isnan isinf, union1d setdiff1d, lower upper, lstrip rstrip"""
+OTHER = {a: b for pair in PAIRS.split(",") for a, b in (pair.split(), pair.split()[::-1])}
 OTHER |= {"std": "var", "FloorDiv": "Mult", "Mod": "FloorDiv", "Pow": "Mult"}
 NO_NUMBERS = {"annotation", "returns", "decorator_list", "exc", "cause", "msg"}  # fields of nodes
 
@@ -117,10 +116,11 @@ def changes(node: ast.AST):
             for word in words:
                 if word.arg not in (None, "strict"):
                     yield ast.Call(f, args, [w for w in words if w is not word])
-        case ast.If(test=t) | ast.IfExp(test=t) | ast.While(test=t) if isinstance(
-            t, ast.Name | ast.Attribute | ast.Call
+        case (
+            ast.If(test=ast.Name() | ast.Attribute() | ast.Call())
+            | ast.IfExp(test=ast.Name() | ast.Attribute() | ast.Call())
         ):
-            yield type(node)(ast.UnaryOp(ast.Not(), t), node.body, node.orelse)
+            yield type(node)(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)
         case ast.comprehension(ifs=[_, *_]):
             yield ast.comprehension(node.target, node.iter, [], 0)
         case ast.JoinedStr(values=[ast.Constant(value=str(v))]) if digits := re.search(r"\.(\d)", v):  # ".3f"
@@ -251,12 +251,8 @@ class Trials:
             return (yield)
         finally:
             if hasattr(self, "tests"):
-                made = [
-                    self.fixtures[f]
-                    for of in item._fixtureinfo.name2fixturedefs.values()
-                    for f in of
-                    if f in self.fixtures
-                ]
+                of = [f for several in item._fixtureinfo.name2fixturedefs.values() for f in several]
+                made = [self.fixtures[f] for f in of if f in self.fixtures]
                 lines = self.lines.union(*(lines for lines, _ in made))
                 self.tests[item.nodeid] = _seconds() - began + sum(took for _, took in made), sorted(lines)
 
@@ -282,16 +278,8 @@ def pytest_main(folder: Path, tests: list[str], *plugins) -> int:
     """pytest, quiet; 0 where all pass."""
     for stream in (1, 2):
         os.dup2(os.open(folder / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    quiet = [
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        f"--basetemp={folder / str(os.getpid())}",
-        "-m",
-        "not real and not gpu",
-    ]
-    return pytest.main([*quiet, *tests], list(plugins))
+    options = f"-q -x -s --tb=no --assert=plain -p no:cacheprovider --basetemp={folder}/{os.getpid()}".split()
+    return pytest.main([*options, "-m", "not real and not gpu", *tests], list(plugins))
 
 
 def codes_of(module: types.CodeType) -> dict[tuple[str, int], types.CodeType]:
@@ -304,8 +292,8 @@ def codes_of(module: types.CodeType) -> dict[tuple[str, int], types.CodeType]:
 
 def import_mutated(path: Path, code: types.CodeType) -> None:
     """Whoever imports the module from now on gets this code."""
-    load = importlib.machinery.SourceFileLoader.get_code
-    importlib.machinery.SourceFileLoader.get_code = lambda of, name: code if of.path == str(path) else load(of, name)
+    load = SourceFileLoader.get_code
+    SourceFileLoader.get_code = lambda of, name: code if of.path == str(path) else load(of, name)
 
 
 class Trying:
@@ -324,7 +312,7 @@ class Trying:
         os.waitpid(fork(lambda: pytest_main(self.folder, self.files, server)), 0)
         self.tests, failed = json.loads((self.folder / "tests.json").read_text())
         if failed or not self.tests:
-            sys.exit(f"these tests fail without any mutant: {failed or (self.folder / 'said.txt').read_text()[-2000:]}")
+            raise RuntimeError(f"tests that fail without any mutant: {failed or self.files}")
         found = {int(i): outcome for i, outcome in json.loads((self.folder / "outcome.json").read_text()).items()}
         return found | self._each(lambda m: not m.lines, self._anew)
 
@@ -397,14 +385,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "MPLBACKEND": "agg"}
-    with open(TESTS / "mutants_accepted.tsv", newline="") as file:
-        accepted = {tuple(row[:3]) for row in csv.reader(file, delimiter="\t")}
+    accepted = {tuple(row.split("\t")[:3]) for row in (TESTS / "mutants_accepted.tsv").read_text().splitlines()}
     end, names = time.time() + 60 * options.minutes, options.modules or list(MODULES)
     total, survivors = Counter(), []
-    print(
-        f"{'module':22}{'mutants':>8}{'tried':>7}{'killed':>8}{'timeout':>9}{'accepted':>10}{'survived':>10}",
-        flush=True,
-    )
+    _print_row("module", {name: name for name in COLUMNS})
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         sys.pycache_prefix, sys.dont_write_bytecode = f"{folder}/pyc", False
         for library in LIBRARIES.split():
@@ -415,22 +399,17 @@ def main() -> None:
             trying = Trying(module, options.sample, options.seed, until, options.jobs, Path(folder))
             found = sorted(trying().items())
             known = {i for i, outcome in found if outcome == "survived" and trying.all[i].key in accepted}
-            survivors += [trying.all[i] for i, outcome in found if outcome == "survived" and i not in known]
-            if 1:
-                for m in survivors:
-                    print(
-                        f"survived  rdpd_nb/{m.module}.py:{m.line}  {m.key[1]}\t{m.change}",
-                        file=open("/tmp/h8-surv.txt", "a"),
-                    )
-                survivors = []
             count = Counter("accepted" if i in known else outcome for i, outcome in found)
-            count |= {"all": len(trying.all), "tried": len(found)}
+            assert not count["broken"], (Path(folder) / "said.txt").read_text()[-3000:]
+            count |= {"mutants": len(trying.all), "tried": len(found)}
             total.update(count)
             _print_row(module, count)
-            assert not count["broken"], (Path(folder) / "said.txt").read_text()[-3000:]
+            new = [trying.all[i] for i, outcome in found if outcome == "survived" and i not in known]
+            survivors += [f"rdpd_nb/{m.module}.py:{m.line}\t" + "\t".join(m.key) for m in new]
+            SURVIVORS.parent.mkdir(exist_ok=True)
+            SURVIVORS.write_text("\n".join(survivors))
     _print_row("all", total)
-    for m in survivors:
-        print(f"survived  rdpd_nb/{m.module}.py:{m.line}  {m.key[1]}\t{m.change}")
+    print("", *survivors, sep="\n")
     sys.exit(bool(survivors))
 
 
@@ -438,15 +417,13 @@ def _load_hypothesis() -> None:
     """The same examples every time, and none made smaller."""
     from hypothesis import Phase, settings
 
-    settings.register_profile(
-        "mutants", derandomize=True, database=None, max_examples=25, phases=[Phase.explicit, Phase.generate]
-    )
+    quick = {"derandomize": True, "database": None, "max_examples": 25}
+    settings.register_profile("mutants", **quick, phases=[Phase.explicit, Phase.generate])
     settings.load_profile("mutants")
 
 
 def _print_row(name: str, count: dict) -> None:
-    n = [count[of] for of in ("all", "tried", "killed", "timeout", "accepted", "survived")]
-    print(f"{name:22}{n[0]:8}{n[1]:7}{n[2]:8}{n[3]:9}{n[4]:10}{n[5]:10}", flush=True)
+    print(f"{name:22}" + "".join(f"{count[of] or 0:>10}" for of in COLUMNS), flush=True)
 
 
 if __name__ == "__main__":
