@@ -21,6 +21,8 @@ from .paper import PAPER, Protocol
 
 ARRAYS = ("window", "soft_labels", "attention")
 MARKS = {"temperature": float, "fingerprint": str, "protocol": str, "best_epoch": int, "labelled": float}
+DIGEST = "digest"
+ONE = 1e-4  # how far from 1 a row of float32 probabilities may sum
 OF_STUDENTS = (
     "attention_kl",
     "short_batch",
@@ -56,6 +58,32 @@ class Knowledge:
     labelled: float = 1.0
     path: str = "memory"  # where it was read from, for messages
 
+    def __post_init__(self):
+        if fault := self._fault():
+            raise UserError(f"the knowledge in {self.path} cannot be believed: {fault}; run 02_teacher again.")
+
+    def _fault(self) -> str:
+        """What is wrong with it, whatever it is about; '' for nothing."""
+        if self.window.ndim != 1 or not np.issubdtype(self.window.dtype, np.integer):
+            return f"its windows are {self.window.dtype} of shape {self.window.shape}, not whole numbers in one row"
+        if self.window.min(initial=0) < 0 or len(np.unique(self.window)) < len(self.window):
+            return "a window is there twice, or below 0"
+        for name, rows in {"soft labels": self.soft_labels, "attention": self.attention}.items():
+            if rows.dtype != np.float32 or rows.ndim != 2 or len(rows) != len(self.window):
+                expected = f"a row of float32 for each of its {len(self.window):,} windows"
+                return f"its {name} are {rows.dtype} of shape {rows.shape}, not {expected}"
+            wrong = ~((rows >= 0).all(1) & (abs(rows.sum(1, dtype=np.float64) - 1) < ONE))  # NaN is neither
+            if wrong.any():
+                first, row = self.window[wrong][0], rows[wrong][0]
+                where = f"in {wrong.sum():,} of {len(rows):,} windows"
+                of = f"(window {first}: they sum to {row.sum():g}, the least is {row.min(initial=1):g})"
+                return f"its {name} are no probabilities that sum to 1 {where} {of}"
+        if not 0 < self.temperature < float("inf"):
+            return f"its temperature is {self.temperature:g}"
+        if not 0 < self.labelled <= 1 or self.best_epoch < 0:
+            return f"its teacher saw {self.labelled:g} of the labels and was kept after epoch {self.best_epoch}"
+        return ""
+
     def check(self, windows: Windows, train: np.ndarray, labelled: float = 1.0) -> None:
         """Refuse knowledge made from other windows, about windows the student does not train on, or by a teacher that
         saw the labels of another share of them than the student does."""
@@ -69,6 +97,12 @@ class Knowledge:
         if not np.isin(self.window, train).all():
             raise UserError(
                 f"the knowledge in {self.path} is about windows outside the student's training split; {again}"
+            )
+        columns, spec = (self.soft_labels.shape[1], self.attention.shape[1]), windows.spec
+        if columns != (len(spec.classes), spec.segments):
+            raise UserError(
+                f"the knowledge in {self.path} is of {columns[0]} classes and {columns[1]} segments, {spec.title} has "
+                f"{len(spec.classes)} and {spec.segments}; {again}"
             )
         if self.protocol != (here := of_teachers(windows.protocol)):
             differ = f"under {self.protocol or 'the text'}, the student's is {here or 'the text'}"
@@ -129,18 +163,27 @@ def extract_knowledge(
     ]
 
 
+def digest(seed: int, arrays: dict[str, np.ndarray], marks: dict[str, str]) -> str:
+    """Says whether a seed's arrays and marks in a file are as they were written."""
+    return fingerprint(
+        f"seed {seed}", *(part for of in (marks, arrays) for item in sorted(of.items()) for part in item)
+    )
+
+
 def save_knowledge(path: Path, by_seed: dict[int, Knowledge]) -> None:
-    """Write the knowledge of all seeds to one safetensors file."""
-    arrays = {
-        f"{seed}/{name}": np.ascontiguousarray(getattr(k, name)) for seed, k in by_seed.items() for name in ARRAYS
-    }
-    marks = {f"{seed}/{name}": str(getattr(k, name)) for seed, k in by_seed.items() for name in MARKS}
+    """Write the knowledge of all seeds to one safetensors file, with a digest a seed."""
+    arrays, marks = {}, {}
+    for seed, k in by_seed.items():
+        of = {name: np.ascontiguousarray(getattr(k, name)) for name in ARRAYS}
+        said = {name: str(getattr(k, name)) for name in MARKS}
+        arrays |= {f"{seed}/{name}": array for name, array in of.items()}
+        marks |= {f"{seed}/{name}": text for name, text in (said | {DIGEST: digest(seed, of, said)}).items()}
     with replace_file(path) as temporary:
         save_file(arrays, temporary, marks)
 
 
 def load_knowledge(path: Path, seed: int) -> Knowledge:
-    """The knowledge of one seed. Raises UserError where it is missing or damaged."""
+    """The knowledge of one seed. Raises UserError where it is missing, damaged, or not what was written."""
     if not path.exists():
         raise UserError(
             f"no teacher's knowledge at {path}; run 02_teacher with the same profile, data set and seeds first."
@@ -151,8 +194,13 @@ def load_knowledge(path: Path, seed: int) -> Knowledge:
             if f"{seed}/window" not in file.keys():  # noqa: SIM118 (not a dict)
                 raise UserError(f"{path} holds no knowledge for seed {seed}; run 02_teacher with that seed.")
             arrays = {name: file.get_tensor(f"{seed}/{name}") for name in ARRAYS}
-            said = {name: kind(marks[f"{seed}/{name}"]) for name, kind in MARKS.items()}
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        texts = {name: marks[f"{seed}/{name}"] for name in MARKS}
+        said = {name: kind(texts[name]) for name, kind in MARKS.items()}
+        if marks[f"{seed}/{DIGEST}"] != digest(seed, arrays, texts):
+            raise ValueError(f"what it holds of seed {seed} was changed after it was written")
+        if not len(arrays["window"]):
+            raise ValueError(f"seed {seed} has no window")
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise UserError(f"{path} is damaged ({error}); delete it and run 02_teacher again.") from None
     return Knowledge(**arrays, **said, path=str(path))
 

@@ -16,6 +16,7 @@ from made_up import (
     select,
     student,
 )
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from rdpd_nb.data.windows import split, standardise
@@ -83,7 +84,9 @@ def test_knowledge_of_other_windows_is_refused(poor):
 
 def test_knowledge_whose_list_of_windows_was_changed_is_refused(poor):
     parts = split(poor, 0)
-    knowledge = replace(make_knowledge(poor, parts.train), window=np.roll(parts.train, 1)[1:])
+    whole = make_knowledge(poor, parts.train)
+    rows = {"soft_labels": whole.soft_labels[1:], "attention": whole.attention[1:]}
+    knowledge = replace(whole, window=np.roll(parts.train, 1)[1:], **rows)
     with pytest.raises(UserError, match="made from other windows"):
         knowledge.check(poor, parts.train)
 
@@ -163,6 +166,55 @@ def test_a_damaged_knowledge_file_is_named(damage, poor, tmp_path):
     with pytest.raises(UserError, match="is damaged") as error:
         load_knowledge(path, 0)
     assert str(path) in str(error.value)
+
+
+def two_rows_exchanged(path) -> None:
+    """What fits, and is not what was written; tests/torture has many more."""
+    with safe_open(path, "np") as file:
+        marks = file.metadata()
+    arrays = load_file(path)
+    arrays["0/soft_labels"][[0, 1]] = arrays["0/soft_labels"][[1, 0]]
+    save_file(arrays, path, marks)
+
+
+def test_knowledge_that_was_changed_after_it_was_written_is_refused(poor, tmp_path):
+    path = tmp_path / "teacher.knowledge.safetensors"
+    save_knowledge(path, {0: make_knowledge(poor, split(poor, 0).train)})
+    two_rows_exchanged(path)
+    with pytest.raises(UserError, match=r"is damaged \(what it holds of seed 0 was changed.*run 02_teacher again"):
+        load_knowledge(path, 0)
+
+
+FAULTS = {
+    "below 0": ("soft_labels", lambda v: v * [3] + [-2] / np.float32(8), "they sum to 1, the least is -0"),
+    "sum 7": ("attention", lambda v: v * 7, "attention are no .* in 240 of 240 windows.* sum to 7"),
+    "NaN": ("attention", lambda v: v * np.nan, "attention are no"),
+    "rows": ("soft_labels", lambda v: v[1:], r"shape \(239, 8\)"),
+    "double": ("attention", lambda v: v.astype(float), "float64"),
+    "twice": ("window", lambda v: v[[0, 0, *range(2, len(v))]], "twice"),
+    "point": ("window", lambda v: v.astype(float), "float64"),
+    "temperature": ("temperature", lambda v: float("nan"), "nan"),
+    "labelled": ("labelled", lambda v: float("nan"), "nan"),
+}
+
+
+@pytest.mark.parametrize(("name", "change", "words"), FAULTS.values(), ids=FAULTS)
+def test_knowledge_that_no_teacher_can_have_is_refused(name, change, words, poor):
+    whole = make_knowledge(poor, split(poor, 0).train)
+    changed = change(getattr(whole, name))
+    changed = changed.astype(np.float32) if name == "soft_labels" else changed
+    with pytest.raises(UserError, match=f"the knowledge in memory cannot be believed: .*{words}.*run 02_teacher again"):
+        replace(whole, **{name: changed})
+
+
+def test_knowledge_of_other_classes_or_segments_is_refused(poor):
+    whole = make_knowledge(poor, split(poor, 0).train)
+    for name in ("soft_labels", "attention"):
+        wider = np.repeat(getattr(whole, name) / 2, 2, axis=1)
+        with pytest.raises(
+            UserError, match=r"is of \d+ classes and \d+ segments, MIMIC-III has 8 and 4; run 02_teacher"
+        ):
+            replace(whole, **{name: wider}).check(poor, split(poor, 0).train)
 
 
 # ---------------------------------------------------------------------- (e) a student never needs the rich channels
