@@ -186,13 +186,14 @@ def _compact(value: object) -> str:
     return "{\n " + ",\n ".join(f"{json.dumps(key)}: {json.dumps(entry)}" for key, entry in value.items()) + "\n}"
 
 
-def read_json(path: Path, again: str) -> dict:
-    """The object that `write_json` wrote, without its digest; older files have none. Raises UserError, with what to do
-    `again`, where it is unreadable, holds something else, or was changed since."""
+def read_json(path: Path, again: str, older: bool = True) -> dict:
+    """The object that `write_json` wrote, without its digest, which `older` files lack. Raises UserError, with what to
+    do `again`, where it is unreadable, holds something else, or was changed since."""
     content = loads(path, again)
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no fields; {again}.")
-    if (digest := content.pop(DIGEST, None)) and digest != digest_of(content):
+    digest = content.pop(DIGEST, None)
+    if digest != digest_of(content) and not (older and digest is None):
         raise UserError(f"{path} was changed after it was written (its {DIGEST} is another's); {again}.")
     return content
 
@@ -209,6 +210,14 @@ def loads(path: Path, again: str) -> object:
 
 def _no_number(name: str) -> None:
     raise ValueError(f"JSON has no {name}")
+
+
+def sum_of(file: Path | bytes) -> str:
+    """SHA-256 of a file, or of what was read from it."""
+    if isinstance(file, bytes):
+        return hashlib.sha256(file).hexdigest()
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def digest_of(content: object) -> str:

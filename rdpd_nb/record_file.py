@@ -1,12 +1,11 @@
 """A record as a file: what must hold in it before a number of it is believed. Reads without PyTorch."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from .data import SPECS
 from .errors import UserError
-from .files import read_json
+from .files import read_json, sum_of
 from .paper import METHODS, METRICS
 
 SAME = ("dataset", "view", "source", "profile", "parameters", "fingerprint")  # whenever and wherever it is run
@@ -34,17 +33,13 @@ def read_record(path: Path, again: str = AGAIN) -> dict:
 def other_files(path: Path, record: dict, again: str = AGAIN) -> None:
     """UserError where a file beside a record (weights, predictions, knowledge) is not the one it was written with."""
     for name, digest in record.get("files", {}).items():
-        if sum_of(path.with_name(name)) != digest:
-            raise UserError(f"{path.with_name(name)} is not the file that {path.name} was written with; {again}.")
-
-
-def sum_of(path: Path) -> str | None:
-    """SHA-256 of a file; None where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
+        beside = path.with_name(name)
+        try:
+            same = sum_of(beside) == digest
+        except OSError:
+            same = False
+        if not same:
+            raise UserError(f"{beside} is not the file that {path.name} was written with; {again}.")
 
 
 def _faults(record: dict, path: Path) -> Iterator[str]:

@@ -20,9 +20,9 @@ from .data import SPECS, Split, Windows
 from .engine import checkpoints
 from .engine.device import resolve_device
 from .evaluation import RESAMPLED, people_resampled, person_scores, scores
-from .files import replace_file, root, write_json
+from .files import replace_file, root, sum_of, write_json
 from .paper import ANCHOR, METRICS, STUDENT_METHODS
-from .record_file import LEVELS, OF_ONE_RUN, SCORES, read_record, sum_of
+from .record_file import LEVELS, OF_ONE_RUN, SCORES, read_record
 from .run import Run
 from .training import Fitted, predict
 

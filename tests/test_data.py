@@ -13,6 +13,8 @@ from rdpd_nb.data import DATASETS, SPECS, mimic3, pamap2, ptbdb
 from rdpd_nb.errors import UserError
 from rdpd_nb.files import root
 
+FILES = ("series.npy", "index.npz", "meta.json")  # of a cache
+
 
 def silent(line):
     pass
@@ -142,9 +144,9 @@ def test_a_view_is_the_same_columns_of_all(simulated, dataset):
             np.testing.assert_array_equal(getattr(poor, name), getattr(whole, name))
 
 
-def test_a_view_does_not_touch_the_other_channels(home, raw):
+def test_a_view_does_not_touch_the_other_channels(home, raw, reads):
     """With all channels but two wiped from the cache, the view of those two is what it was."""
-    before = load(raw, "bp")
+    before, hr = load(raw, "bp"), load(raw, "hr")
     (path,) = home.glob("cache/*/series.npy")
     series = np.load(path, allow_pickle=False)  # (channels, rows)
     series[[d for d in range(6) if d not in SPECS["mimic3"].views["bp"]]] = -1
@@ -152,7 +154,9 @@ def test_a_view_does_not_touch_the_other_channels(home, raw):
     after = load(raw, "bp")
     np.testing.assert_array_equal(before.series, after.series)
     assert type(after.series) is np.ndarray  # read into memory, no map of the whole file
-    assert (load(raw, "hr").series == -1).all()
+    assert len(reads) == 1
+    np.testing.assert_array_equal(load(raw, "hr").series, hr.series)
+    assert len(reads) == 2, "what is wiped is read again"
 
 
 def test_data_sets_sources_and_seeds_have_fingerprints_of_their_own(home, raw, simulated, tmp_path):
@@ -269,6 +273,126 @@ def test_a_cache_without_its_description_is_made_again(home, raw):
     (path,) = home.glob("cache/*/meta.json")
     path.unlink()
     np.testing.assert_array_equal(load(raw).series, before.series)
+
+
+# ---------------------------------------------------------------------------------------------------- damage
+
+
+def other_labels(folder):
+    with np.load(folder / "index.npz", allow_pickle=False) as index:
+        np.savez(folder / "index.npz", **{**index, "label": index["label"][::-1]})
+
+
+def other_series(change):
+    def damage(folder):
+        np.save(folder / "series.npy", change(np.load(folder / "series.npy", allow_pickle=False)), allow_pickle=False)
+
+    return damage
+
+
+def one_bit(name):
+    def damage(folder):
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) // 2] ^= 4
+        (folder / name).write_bytes(content)
+
+    return damage
+
+
+def cut(name):
+    return lambda folder: (folder / name).write_bytes(
+        (folder / name).read_bytes()[: (folder / name).stat().st_size // 2]
+    )
+
+
+def a_copy(folder):
+    windows = data.cache.read(folder, SPECS["mimic3"], "all", "real")
+    shutil.rmtree(folder)
+    folder.mkdir()
+    data.cache.write(folder, windows, "mimic3-real-of-other-raw-files")
+
+
+def a_file(folder):
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+
+
+def folder_in_place(name):
+    def damage(folder):
+        (folder / name).unlink()
+        (folder / name).mkdir()
+
+    return damage
+
+
+DAMAGE = {
+    **{f"{name} {how.__name__}": how(name) for how in (one_bit, cut, folder_in_place) for name in FILES},
+    **{f"{name} empty": lambda folder, name=name: (folder / name).write_bytes(b"") for name in FILES},
+    **{f"{name} gone": lambda folder, name=name: (folder / name).unlink() for name in FILES},
+    "labels reversed": other_labels,
+    "float64": other_series(lambda series: series.astype(np.float64)),
+    "a channel less": other_series(lambda series: series[1:]),
+    "a row less": other_series(lambda series: series[:, 1:]),
+    "channels swapped": other_series(lambda series: series[::-1]),
+    "turned": other_series(lambda series: np.asfortranarray(series)),
+    "no digest": lambda folder: (folder / "meta.json").write_text("{}"),
+    "another's folder": a_copy,
+    "a file in its place": a_file,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_cache_is_said_in_one_line_and_made_again(home, raw, reads, damage):
+    before, lines = load(raw), []
+    (cached,) = home.glob("cache/*")
+    damage(cached)
+    after = data.load("mimic3", "all", "real", str(raw), progress=lines.append)
+    assert lines[0].startswith(f"{cached} is damaged (") and lines[0].endswith("): it is made again")
+    assert "\n" not in lines[0] and lines[1].startswith("reading 4 raw files")
+    assert len(reads) == 2 and after.fingerprint == before.fingerprint
+    np.testing.assert_array_equal(after.series, before.series)
+    for name in ("start", "label", "recording", "subject"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+    load(raw)
+    assert len(reads) == 2, "the one made again is whole"
+    assert not list(home.glob("cache/.*"))
+
+
+def test_only_a_damaged_header_is_no_damage(home, raw, reads):
+    """What it says stands in meta.json too."""
+    before = load(raw)
+    (path,) = home.glob("cache/*/series.npy")
+    with path.open("r+b") as file:
+        file.write(b"?" * 100)
+    np.testing.assert_array_equal(load(raw).series, before.series)
+    assert len(reads) == 1
+
+
+def test_a_disk_that_damages_what_it_is_given_is_one_sentence(home, raw, monkeypatch):
+    write = data.cache.write
+
+    def damaging(folder, *rest):
+        write(folder, *rest)
+        one_bit("series.npy")(folder)
+
+    monkeypatch.setattr(data.cache, "write", damaging)
+    with pytest.raises(UserError, match="is damaged as soon as it is written .*; is the disk sound?"):
+        load(raw)
+
+
+def test_two_processes_may_make_a_damaged_cache_again_at_once(home, raw, monkeypatch):
+    before, read = load(raw), mimic3.read
+    (cached,) = home.glob("cache/*")
+    (cached / "index.npz").write_bytes(b"")
+
+    def slow(folder, progress):
+        monkeypatch.setattr(mimic3, "read", read)
+        load(raw)  # meanwhile, elsewhere
+        return read(folder, progress)
+
+    monkeypatch.setattr(mimic3, "read", slow)
+    np.testing.assert_array_equal(load(raw).series, before.series)
+    assert len(everything_under(home / "cache")) == 4
 
 
 # ---------------------------------------------------------------------------------------------------- raw files

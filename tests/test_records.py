@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from rdpd_nb import data, jobs, params, record_file, records, reproduce
 from rdpd_nb.errors import UserError
-from rdpd_nb.files import read_json, replace_file, replace_folder, root, write_json
+from rdpd_nb.files import read_json, replace_file, replace_folder, root, sum_of, write_json
 from rdpd_nb.models import RCNN
 from rdpd_nb.training import Fitted, Member, make_members, predict
 
@@ -324,7 +324,7 @@ def test_files_that_are_not_those_of_their_record_are_named(tmp_path):
     weights = path.with_name("kd.safetensors")
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights")
-    record = RECORD | {"files": {weights.name: record_file.sum_of(weights)}}
+    record = RECORD | {"files": {weights.name: sum_of(weights)}}
     record_file.other_files(path, record)
     record_file.other_files(path, RECORD)  # of an older version
     for damage in (lambda: weights.write_bytes(b"Weights"), weights.unlink, weights.mkdir):

@@ -11,7 +11,6 @@ read(folder, progress)  those files -> Recordings (`Recordings.join` makes them 
 """
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -106,7 +105,8 @@ def load(
 ) -> Windows:
     """Windows of one view of a data set, from the cache when the raw files are the ones read before.
 
-    Only the view's channels are read from the cache: a student never opens the rich ones.
+    Only the view's channels are read from the cache: a student never opens the rich ones. A cache that is not what was
+    written is said, and made again.
     """
     module = find(dataset)
     module.SPEC.require_view(view)
@@ -118,10 +118,22 @@ def load(
         code = stamps.code(f"{__name__}.cache") + Path(module.__file__).read_text()
     stamp = fingerprint(stamps.raw(folder, files), code)
     cached = data_folder() / "cache" / f"{dataset}-{source}-{stamp}"
-    if not (cached / "meta.json").exists():
+    for _ in range(2):
+        damaged = os.path.lexists(cached)
+        if damaged:
+            try:
+                return cache.read(cached, module.SPEC, view, source)
+            except cache.Damaged as why:
+                progress(f"{cached} is damaged ({why}): it is made again")
         progress(f"reading {len(files)} raw files of {module.SPEC.title} ({source}) ...")
-        shutil.rmtree(cached, ignore_errors=True)  # without meta.json it is not whole
-        windows = Windows.from_recordings(module.SPEC, module.read(folder, progress), source)
-        with replace_folder(cached) as new:
-            cache.write(new, windows)
-    return cache.read(cached, module.SPEC, view, source)
+        _fill(cached, module, folder, source, progress, over=damaged)
+    try:
+        return cache.read(cached, module.SPEC, view, source)
+    except cache.Damaged as why:
+        raise UserError(f"{cached} is damaged as soon as it is written ({why}); is the disk sound?") from None
+
+
+def _fill(cached: Path, module: ModuleType, raw: Path, source: str, progress: Callable, over: bool) -> None:
+    windows = Windows.from_recordings(module.SPEC, module.read(raw, progress), source)
+    with replace_folder(cached, over) as new:
+        cache.write(new, windows, cached.name)
