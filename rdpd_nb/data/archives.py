@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import os
 import stat
 import tarfile
 import zipfile
@@ -45,9 +46,15 @@ def walk(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes
 
 
 def find(folder: Path, stem: str) -> Path | None:
-    """The archive in a folder that is called `stem`, or else the folder of that name; None where neither is there."""
-    candidates = [folder / f"{stem}{ending}" for ending in ENDINGS]  # first: an archive says whether it is whole
-    return next((p for p in candidates if p.is_file()), folder / stem if (folder / stem).is_dir() else None)
+    """The archive in a folder that is called `stem`, or else the folder of that name; None where neither is there.
+
+    Raises UserError where there are two archives.
+    """
+    found = [path for ending in ENDINGS if os.path.lexists(path := folder / f"{stem}{ending}")]
+    if len(found) > 1:
+        raise UserError(f"{folder} holds {found[0].name} and {found[1].name}; take one out.")
+    # An archive first: it says whether it is whole.
+    return found[0] if found else folder / stem if (folder / stem).is_dir() else None
 
 
 def _members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:

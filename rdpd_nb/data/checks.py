@@ -94,7 +94,7 @@ def read_labels(path: Path, key: str, column: str, allowed: Collection[str]) -> 
         if len(row) != len(header):
             raise UserError(f"{where}: {len(row)} columns where {len(header)} are expected; download it again.")
         number, value = row[header.index(key)], row[header.index(column)]
-        if not (number.isascii() and number.isdecimal()) or value not in allowed:
+        if not re.fullmatch(r"[0-9]{1,18}", number) or value not in allowed:
             raise UserError(
                 f"{where}: {key} '{number[:40]}' and {column} '{value[:40]}' where a number and "
                 f"{', '.join(allowed)} are expected; download it again."

@@ -15,7 +15,7 @@ from ..errors import UserError
 MISSING = -32768  # WFDB's code for "no sample" in this format
 SIZE = 2  # bytes of a sample
 # File, format, gain, perhaps baseline and unit, resolution, zero, first value, checksum, block size, lead.
-IS_LEAD = re.compile(r"(\S+) 16 (\d+(?:\.\d+)?)(?:\(0\))?(?:/mV)? 16 0 -?\d+ (-?\d+) 0 (\w+)", re.ASCII).fullmatch
+IS_LEAD = re.compile(r"(\S+) 16 (\d+(?:\.\d+)?)(?:\(0\))?(?:/mV)? 16 0 (-?\d+) (-?\d+) 0 (\w+)", re.ASCII).fullmatch
 IS_RECORD = re.compile(r"(\S+) (\d+) (\d+) (\d{1,12})", re.ASCII).fullmatch  # name, leads, Hz, samples
 
 
@@ -26,6 +26,7 @@ class Header:
     samples: int
     files: tuple[str, ...]  # of each lead
     leads: tuple[str, ...]
+    first: tuple[int, ...]  # unit of each lead, and
     checksums: tuple[int, ...]  # of each lead; all 0 where they were never made
     comments: tuple[str, ...]
 
@@ -55,7 +56,7 @@ def read_header(content: bytes, record: str, leads: Sequence[str], rate: int, ga
                 f"{what}: its header says '{line[:60]}' where format 16 with {gain:g} units a mV is expected; download "
                 "it again."
             )
-    names = tuple(lead[4] for lead in found)
+    names = tuple(lead[5] for lead in found)
     if sorted(names) != sorted(leads):
         raise UserError(
             f"{what}: its leads are {', '.join(names) or 'none'} where {', '.join(leads)} are expected; download it "
@@ -65,7 +66,8 @@ def read_header(content: bytes, record: str, leads: Sequence[str], rate: int, ga
         samples=int(said[4]),
         files=tuple(lead[1] for lead in found),
         leads=names,
-        checksums=tuple(int(lead[3]) for lead in found),
+        first=tuple(int(lead[3]) for lead in found),
+        checksums=tuple(int(lead[4]) for lead in found),
         comments=tuple(line.lstrip("#").strip() for line in lines if line.startswith("#")),
     )
 
@@ -87,7 +89,9 @@ def read_units(content: bytes, header: Header, file: str, what: str) -> np.ndarr
     inside = [i for i, name in enumerate(header.files) if name == file]
     units = np.frombuffer(content, "<i2").reshape(header.samples, len(inside))
     if header.has_checksums:
-        for i, total in zip(inside, units.sum(0, dtype=np.int64), strict=True):
-            if (int(total) - header.checksums[i]) % 65536:
-                raise UserError(f"{what}: lead {header.leads[i]} does not match its checksum; download it again.")
+        for i, first, total in zip(inside, units[0], units.sum(0, dtype=np.int64), strict=True):
+            if first != header.first[i] or (int(total) - header.checksums[i]) % 65536:
+                raise UserError(
+                    f"{what}: lead {header.leads[i]} does not match its checksum or first value; download it again."
+                )
     return units

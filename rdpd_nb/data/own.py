@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 UNLABELLED = ("", "na", "nan")  # what an empty field may be written as, in any case of letters
 SAME_RATE = 0.001  # rates of recordings agree to 0.1 %
 SAME_COUNT = 1e-6  # a count of samples is whole, for its size
+CODE = re.compile(r"-?9{3,}(\.9+)?").fullmatch  # numbers that many write for missing ones
+FAR = 1000  # times the range of all other values lies no value that was measured
+LIKE_OTHERS = 100  # times more or less a channel spreads in a recording than in others, or its gain or unit is another
 
 
 @dataclass(frozen=True)
@@ -298,7 +302,7 @@ def _read_all(
     reads: files.Reads, channels: tuple[str, ...], rate: float | None, ledger: Ledger, progress: Callable[[str], None]
 ) -> tuple[dict[str, np.ndarray], float, tuple[str, ...]]:
     """Signal of each recording in which anything was measured; the rate and the units, in which all agree."""
-    kept, rates, units, infinite = {}, [], (), 0
+    kept, where, rates, units, infinite = {}, {}, [], (), 0
     for done, (name, (shown, read)) in enumerate(reads.items(), 1):
         signal = read()
         values, count = _float32(signal, channels, shown)
@@ -317,9 +321,11 @@ def _read_all(
             unit, other, name = (of[differ[0]] or "no unit" for of in (signal.units, units, channels))
             raise UserError(f"{shown}: channel '{name}' is in {unit} where others are in {other}; convert it.")
         if not np.isnan(values).all():
-            kept[name] = values
+            kept[name], where[name] = values, (shown, signal.row, signal.first)
         if done % 500 == 0 or done == len(reads):
             progress(f"  {done:,} of {len(reads):,} recordings read")
+    for d, channel in enumerate(channels):
+        _refuse_codes({name: values[:, d] for name, values in kept.items()}, channel, where)
     _note(ledger, "removed: without a value in any channel", records=len(kept) - len(reads))
     _note(ledger, "infinite values, counted as missing", values=infinite)
     return kept, rate or float(np.median(rates)), units
@@ -338,6 +344,26 @@ def _float32(signal: files.Signal, channels: tuple[str, ...], shown: str) -> tup
         )
     values[infinite] = np.nan
     return values, int(infinite.sum())
+
+
+def _refuse_codes(columns: dict[str, np.ndarray], channel: str, where: dict[str, tuple[str, str, int]]) -> None:
+    """Raise UserError where the lowest or the highest value of a channel stands for a missing one, as -9999 may: it
+    would be the mean and the deviation of the channel. `where` says file, row, and number of the first row."""
+    values = np.concatenate([*columns.values()]) if columns else np.empty(0)
+    for end in {np.fmin.reduce(values, initial=np.inf), np.fmax.reduce(values, initial=-np.inf)}:
+        others = values[(values != end) & ~np.isnan(values)]
+        if not len(others):
+            continue
+        low, high = float(others.min()), float(others.max())
+        gap = max(low - float(end), float(end) - high)
+        if gap > (1 if CODE(f"{end:.7g}") else FAR) * (high - low) and high > low:
+            name = next(name for name, column in columns.items() if (column == end).any())
+            shown, row, first = where[name]
+            raise UserError(
+                f"{shown}, {row} {int((columns[name] == end).argmax()) + first}: {end:.7g} in '{channel}', there "
+                f"{(values == end).sum():,} times, is far from all others, {low:.7g} to {high:.7g}; correct it, or "
+                "leave it empty if it is missing."
+            )
 
 
 def _without_twins(kept: dict[str, np.ndarray], rows: dict[str, _Row], shown: Path, ledger: Ledger) -> list[str]:
@@ -380,5 +406,9 @@ def _count(own: Own) -> None:
         of_class = own.label == i
         _note(own.ledger, f"- {title}", records=of_class.sum(), subjects=len(np.unique(own.subject[of_class])))
     _note(own.ledger, "missing values in these", values=sum(np.isnan(signal).sum() for signal in own.signals))
-    steady = sum((np.fmin.reduce(s) == np.fmax.reduce(s)).sum() for s in own.signals)  # fmin passes over NaN
-    _note(own.ledger, "channels of a recording that never change, kept", channels=steady)
+    spread = np.stack([np.fmax.reduce(s) - np.fmin.reduce(s) for s in own.signals])  # fmax and fmin pass over NaN
+    _note(own.ledger, "channels of a recording that never change, kept", channels=(spread == 0).sum())
+    usual = np.array([np.median(column[column > 0]) if (column > 0).any() else 0 for column in spread.T])
+    unlike = (spread > 0) & ((spread > LIKE_OTHERS * usual) | (spread < usual / LIKE_OTHERS))
+    step = f"recordings with a channel of {LIKE_OTHERS} times or 1 / {LIKE_OTHERS} the usual range (wrong gain, unit?)"
+    _note(own.ledger, step, records=unlike.any(1).sum())

@@ -341,8 +341,9 @@ def _rate_of(time: np.ndarray, shown: Path, row: str, first: int) -> float:
 def _wfdb(path: Path, shown: Path, channels: tuple[str, ...]) -> Signal:
     import wfdb
 
-    lines = content_of(path, shown).decode("latin-1").splitlines()
-    for name in dict.fromkeys(line.split()[0] for line in lines[1:] if line.strip() and not line.startswith("#")):
+    lines = [line.split() for line in content_of(path, shown).decode("latin-1").splitlines()]
+    lines = [line for line in lines if line and not line[0].startswith("#")][1:]  # of the signals
+    for name in dict.fromkeys(line[0] for line in lines):
         if os.path.lexists(path.parent / name):  # wfdb waits at a pipe for ever
             content_of(path.parent / name, shown.parent / name, 1)
     stem, record, physical, why = str(path.with_suffix("")), None, None, ""
@@ -362,11 +363,30 @@ def _wfdb(path: Path, shown: Path, channels: tuple[str, ...]) -> Signal:
         raise UserError(f"{shown}: its signals cannot be read ({why}); write them again.")
     given = any(record.checksum or [])  # many headers hold zeros in place of checksums, or nothing
     for i, name in zip(columns, channels, strict=True):
+        _check_gain(lines[i], f"{shown}: channel {name}")
+        if given and record.init_value[i] not in (None, record.e_d_signal[i][0]):
+            raise UserError(
+                f"{shown}: channel {name} does not begin as its header says; get or write the record again."
+            )
         difference = int(record.e_d_signal[i].sum(dtype=np.int64)) - int(record.checksum[i] or 0)
         if given and difference % 65536:
             raise UserError(f"{shown}: channel {name} does not match its checksum; get or write the record again.")
     units = tuple(record.units[i] or "" for i in columns)
     return Signal(np.stack([physical[i] for i in columns], 1), float(record.fs), units)
+
+
+def _check_gain(line: list[str], what: str) -> None:
+    """Raise UserError for a gain of which wfdb makes 200, or a number, and a baseline that is none of 32 bits."""
+    said = re.fullmatch(r"([-+.\deE]*)(?:\((-?\d+)\))?(?:/.*)?", line[2] if len(line) > 2 else "", re.ASCII)
+    try:
+        gain = float(said[1])
+    except (TypeError, ValueError):
+        gain = 0.0
+    if not is_positive(gain) or abs(int(said[2] or 0)) >= 2**31:
+        raise UserError(
+            f"{what} has gain and baseline '{' '.join(line[2:3])}' in its header where units of the converter are "
+            "needed that make one of its unit, above 0; correct the header."
+        )
 
 
 def _wfdb_header(stem: str, shown: Path) -> Any:
