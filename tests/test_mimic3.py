@@ -2,6 +2,8 @@
 
 import csv
 import gzip
+import os
+import re
 import shutil
 from importlib import resources
 
@@ -9,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rdpd_nb.data import mimic3
+from rdpd_nb.data import csv_stream, mimic3
 from rdpd_nb.errors import UserError
 
 CHANNELS = mimic3.SPEC.channels
@@ -26,6 +28,7 @@ ONE_PATIENT = {
     "DIAGNOSES_ICD": [(1, 7, 70, 1, "0389")],
 }
 HEART_RATE = 220045  # MetaVision item
+IMPLAUSIBLE = "implausible values removed"
 
 
 def write(folder, tables, *, lower=False, zipped=False):
@@ -187,14 +190,21 @@ def test_values_are_not_carried_from_one_stay_to_the_next(tmp_path):
     np.testing.assert_array_equal(heart_rate[1], [np.nan] * 2 + [90] * 46)
 
 
-@pytest.mark.parametrize("value", [0, -1, 300, 999, 9_999_999, "", "high", "nan", "inf", "80 bpm"])
-def test_implausible_and_missing_values_are_dropped(tmp_path, value):
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        *((value, "implausible") for value in (0, -1, 300, 999, 9_999_999, "1e39", "nan", "inf", "-inf")),
+        *((value, "missing") for value in ("", "high", "80 bpm", "80,5")),
+    ],
+)
+def test_implausible_and_missing_values_are_dropped(tmp_path, value, reason):
     events = chart((HEART_RATE, "2130-05-01 07:00:00", 80), (HEART_RATE, "2130-05-01 07:05:00", value))
     r = read(write(tmp_path, ONE_PATIENT | {"CHARTEVENTS": events}))
     assert r.series[0, HR] == 80
     ledger = {row["step"]: row.get("values") for row in r.ledger.rows}
-    assert ledger["missing or implausible removed"] == -1
-    assert ledger["marked as an error removed"] == 0
+    other = {"implausible": "missing", "missing": "implausible"}[reason]
+    assert ledger[f"{reason} values removed"] == -1
+    assert ledger[f"{other} values removed"] == ledger["marked as an error removed"] == 0
 
 
 def test_rows_marked_as_errors_are_dropped(tmp_path):
@@ -208,7 +218,7 @@ def test_rows_marked_as_errors_are_dropped(tmp_path):
     assert r.series[0, HR] == 81
     ledger = {row["step"]: row.get("values") for row in r.ledger.rows}
     assert ledger["marked as an error removed"] == -2
-    assert ledger["missing or implausible removed"] == 0
+    assert ledger["missing values removed"] == ledger["implausible values removed"] == 0
 
 
 def items():
@@ -253,6 +263,7 @@ def test_items_have_the_labels_of_the_real_dictionary(real_root):
 
 def test_subject_without_a_charted_value_is_left_out(tmp_path):
     tables = ONE_PATIENT | {
+        "PATIENTS": [*ONE_PATIENT["PATIENTS"], (2, 8, "M")],
         "ICUSTAYS": [*ONE_PATIENT["ICUSTAYS"], (2, 8, 80, 800, "carevue", "2130-05-01 00:00:00")],
         "DIAGNOSES_ICD": [*ONE_PATIENT["DIAGNOSES_ICD"], (2, 8, 80, 1, "431")],
         "CHARTEVENTS": chart((HEART_RATE, "2130-05-01 07:00:00", 80)) + chart((211, "2130-05-09 00:00", 80), stay=800),
@@ -268,7 +279,13 @@ def in_pandas(folder):
 
     def table(name):
         path = next(p for p in folder.iterdir() if p.name.lower().startswith(f"{name}.csv"))
-        return pd.read_csv(path, low_memory=False, dtype={"ICD9_CODE": str, "icd9_code": str}).rename(columns=str.lower)
+        needed = {column for columns in mimic3.TABLES[name.upper()] for column in columns}
+        return pd.read_csv(
+            path,
+            low_memory=False,
+            usecols=lambda column: column.upper() in needed,
+            dtype={"ICD9_CODE": str, "icd9_code": str},
+        ).rename(columns=str.lower)
 
     stays = table("icustays").assign(intime=lambda t: pd.to_datetime(t.intime))
     stays = stays.sort_values("intime").groupby("subject_id", as_index=False).first()
@@ -306,7 +323,7 @@ def assert_equal_in_pandas(folder):
 def test_simulated_tables_equal_pandas(simulated):
     r = assert_equal_in_pandas(simulated["mimic3"])
     ledger = {row["step"]: row.get("values") for row in r.ledger.rows}
-    assert ledger["marked as an error removed"] < 0 and ledger["missing or implausible removed"] < 0
+    assert all(ledger[step] < 0 for step in ("marked as an error removed", "missing values removed", IMPLAUSIBLE))
     hourly = ("measured", "carried forward", "left to the training mean")
     assert sum(ledger[f"hourly values {what}"] for what in hourly) == r.series.size
 
@@ -335,7 +352,10 @@ def test_missing_table(tables, table):
     assert f"no {table}.csv or {table}.csv.gz" in refusal(tables)
 
 
-@pytest.mark.parametrize(("table", "column"), [(t, c) for t, columns in mimic3.TABLES.items() for c in columns])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [(table, column) for table, kinds in mimic3.TABLES.items() for kind in kinds for column in kind],
+)
 def test_missing_column(tables, table, column):
     path = tables / f"{table}.csv"
     path.write_text(path.read_text().replace(column, "SOMETHING_ELSE", 1))
@@ -394,9 +414,37 @@ def test_a_word_where_the_reader_needs_a_number_or_time(tmp_path, table, column)
     assert str(tmp_path / f"{table}.csv") in refusal(tmp_path)
 
 
-def test_no_subject_with_one_of_the_eight_diagnoses(tmp_path):
-    rows = ONE_PATIENT | {"DIAGNOSES_ICD": [], "CHARTEVENTS": chart((HEART_RATE, "2130-05-01 07:00:00", 80))}
-    assert "no subject has" in refusal(write(tmp_path, rows))
+CHART = chart((HEART_RATE, "2130-05-01 07:00:00", 80))
+OTHERS = "0 first ICU stays have the diagnosis"
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "cause"),
+    [
+        ("DIAGNOSES_ICD", [(1, 7, 70, 1, "4019")], OTHERS),
+        ("DIAGNOSES_ICD", [(1, 7, 71, 1, "0389")], OTHERS),  # of another admission
+        ("DIAGNOSES_ICD", [(1, 7, 70, 2, "0389")], OTHERS),
+        ("CHARTEVENTS", [], "of 0 rows of CHARTEVENTS"),
+        ("CHARTEVENTS", chart((198, "2130-05-01 07:00:00", 15)), "of 1 rows of CHARTEVENTS 0 are vital signs"),
+        ("CHARTEVENTS", chart((HEART_RATE, "2130-05-01 07:00:00", 80), stay=701), "1 are vital signs, 0 of them of"),
+        (
+            "CHARTEVENTS",
+            chart((HEART_RATE, "2130-05-04 07:00:00", 80)),
+            "1 of them of these stays, 0 in the first 48 h",
+        ),
+        ("CHARTEVENTS", chart((HEART_RATE, "", 80)), "1 of them of these stays, 0 in the first 48 h"),
+        ("CHARTEVENTS", chart((HEART_RATE, "2130-05-01 07:00:00", 999)), "1 in the first 48 h, 0 plausible numbers"),
+    ],
+)
+def test_no_subject_is_left_and_why(tmp_path, table, rows, cause):
+    said = refusal(write(tmp_path, ONE_PATIENT | {"CHARTEVENTS": CHART} | {table: rows}))
+    assert "no subject has" in said and cause in said
+
+
+@pytest.mark.parametrize("table", ["PATIENTS", "ICUSTAYS", "DIAGNOSES_ICD"])
+def test_a_table_without_rows(tmp_path, table):
+    said = refusal(write(tmp_path, ONE_PATIENT | {"CHARTEVENTS": CHART} | {table: []}))
+    assert said.startswith(f"{tmp_path / table}.csv has a header and no row")
 
 
 def test_missing_and_empty_folders(tmp_path):
@@ -417,3 +465,297 @@ def test_quoted_text_with_commas_far_down_the_table(tmp_path):
     events.append((25_001, 700, HEART_RATE, "2130-05-01 08:00:00", 'about 90, "irregular"\nsecond line', 90, ""))
     heart_rate = hours(write(tmp_path, ONE_PATIENT | {"CHARTEVENTS": events}))[0, :, HR]
     assert heart_rate[0] == 80 and heart_rate[1] == 90
+
+
+# ---------------------------------------------------------------------------------------------------- another file
+
+
+@pytest.mark.parametrize("name", ["g*b", "g?b", "g[xy]b", "{gxb,gyb}"])
+def test_a_folder_name_is_no_pattern(tmp_path, name):
+    for folder, value in (("gxb", 88), (name, 80)):
+        (tmp_path / folder).mkdir()
+        events = {"CHARTEVENTS": chart((HEART_RATE, "2130-05-01 07:00:00", value))}
+        write(tmp_path / folder, ONE_PATIENT | events)
+    assert hours(tmp_path / name)[0, 0, HR] == 80
+
+
+@pytest.mark.parametrize("table", mimic3.TABLES)
+@pytest.mark.parametrize("lower", [False, True])
+def test_a_table_that_is_there_twice(tmp_path, table, lower):
+    write(tmp_path, ONE_PATIENT | {"CHARTEVENTS": CHART})
+    write(tmp_path, {table: (ONE_PATIENT | {"CHARTEVENTS": CHART})[table]}, lower=lower, zipped=True)
+    said = refusal(tmp_path)
+    assert f"{table}.csv" in said and f"{table.lower() if lower else table}.csv.gz" in said and "only the one" in said
+
+
+@pytest.mark.parametrize("table", mimic3.TABLES)
+@pytest.mark.parametrize("place", [-8, -1], ids=["checksum", "length"])
+def test_a_gzip_whose_end_says_otherwise(tmp_path, table, place):
+    path = write(tmp_path, ONE_PATIENT | {"CHARTEVENTS": CHART}, zipped=True) / f"{table}.csv.gz"
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    assert refusal(tmp_path).startswith(f"{path} could not be read")
+
+
+@pytest.mark.parametrize("table", mimic3.TABLES)
+@pytest.mark.parametrize("kind", ["folder", "link to nothing"])
+def test_something_else_in_place_of_a_table(tmp_path, table, kind):
+    path = write(tmp_path, ONE_PATIENT | {"CHARTEVENTS": CHART}) / f"{table}.csv"
+    path.unlink()
+    path.mkdir() if kind == "folder" else path.symlink_to("nowhere")
+    assert refusal(tmp_path).startswith(f"{path} is a {kind}")
+
+
+# ---------------------------------------------------------------------------------------------------- wrong rows
+
+
+def changed(folder, table, column, value, *, row=2):
+    """Write the tables of one patient with one other value, and five rows in CHARTEVENTS."""
+    tables = ONE_PATIENT | {
+        "CHARTEVENTS": chart(*((HEART_RATE, f"2130-05-01 07:{m}:00", 80) for m in range(10, 60, 10)))
+    }
+    rows = [list(cells) for cells in tables[table]]
+    rows[row - 2][COLUMNS[table].index(column)] = value
+    return write(folder, tables | {table: rows})
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        *(("ICUSTAYS", "INTIME", value) for value in ("infinity", "-infinity", "0044-05-01 (BC) 06:30:15", "epoch")),
+        *(("ICUSTAYS", "INTIME", value) for value in ("2130-05-01", "21300-05-01 06:30:15", "01/05/2130 06:30", "nan")),
+        *(("ICUSTAYS", "INTIME", value) for value in ("2130-13-01 06:30:15", "2130-05-01 06:30:15+02", "4692918615")),
+        *(("CHARTEVENTS", "CHARTTIME", value) for value in ("05/01/2130 7:10", "infinity", "2130-05-01", "yesterday")),
+        *(("CHARTEVENTS", "ITEMID", value) for value in ("Heart Rate", "220045x", "220045.5", "-220045", "inf", "nan")),
+        *(("CHARTEVENTS", "ICUSTAY_ID", value) for value in ("seven hundred", "700.5", "-700", "NULL")),
+        *(("CHARTEVENTS", "ERROR", value) for value in ("maybe", "2", "-1")),
+        *(("DIAGNOSES_ICD", "SEQ_NUM", value) for value in (1.4, "first", -1)),
+        *(("DIAGNOSES_ICD", "HADM_ID", value) for value in ("x70", 70.2)),
+        *(("DIAGNOSES_ICD", "ICD9_CODE", value) for value in ("sepsis", "38", "A41.9", "0389, 4280")),
+        *(("ICUSTAYS", "SUBJECT_ID", value) for value in ("", "x7", 7.5, 8)),
+        *(("ICUSTAYS", "ICUSTAY_ID", value) for value in ("", "x", -700, 2**53)),
+        *(("PATIENTS", "SUBJECT_ID", value) for value in ("", "x")),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_row(tmp_path, table, column, value):
+    row = 5 if table == "CHARTEVENTS" else 2
+    said = refusal(changed(tmp_path, table, column, value, row=row))
+    assert said.startswith(f"{tmp_path / table}.csv, row {row}: {column} ")
+    assert "is empty where" in said if value == "" else " where " in said
+    assert "download it again" in said
+
+
+@pytest.mark.parametrize("value", ["700.0", "700.", " 700", "0700"])
+def test_numbers_that_a_program_has_saved_again(tmp_path, value):
+    assert (hours(changed(tmp_path, "CHARTEVENTS", "ICUSTAY_ID", value))[0, 1:, HR] == 80).all()
+
+
+def test_two_subjects_without_a_number_are_not_one(tmp_path):
+    stays = [("", 70, 700), ("", 80, 800)]
+    rows = {"ICUSTAYS": [(i, *ids, "carevue", "2130-05-01 00:00:00") for i, ids in enumerate(stays)]}
+    assert "row 2: SUBJECT_ID is empty" in refusal(write(tmp_path, ONE_PATIENT | rows | {"CHARTEVENTS": CHART}))
+
+
+@pytest.mark.parametrize(("stay", "column"), [((8, 80, 700), "ICUSTAY_ID"), ((8, 70, 800), "HADM_ID")])
+def test_a_number_that_two_subjects_share(tmp_path, stay, column):
+    rows = {
+        "PATIENTS": [(1, 7, "F"), (2, 8, "M")],
+        "ICUSTAYS": [*ONE_PATIENT["ICUSTAYS"], (2, *stay, "carevue", "2130-06-01 00:00:00")],
+    }
+    assert f"ICUSTAYS.csv, row 2: {column} " in refusal(write(tmp_path, ONE_PATIENT | rows | {"CHARTEVENTS": CHART}))
+
+
+@pytest.mark.parametrize("value", ["1", "1.0", "true", "True", " 1"])
+def test_every_way_to_mark_an_error(tmp_path, value):
+    events = chart((HEART_RATE, "2130-05-01 07:00:00", 80, ""), (HEART_RATE, "2130-05-01 07:05:00", 40, value))
+    r = read(write(tmp_path, ONE_PATIENT | {"CHARTEVENTS": events}))
+    assert r.series[0, HR] == 80
+    assert {row["step"]: row.get("values") for row in r.ledger.rows}["marked as an error removed"] == -1
+
+
+def steps(folder):
+    return {row["step"]: row for row in read(folder).ledger.rows}
+
+
+def test_several_primary_diagnoses_leave_a_subject_out(tmp_path):
+    tables = {
+        "PATIENTS": [(i, i, "F") for i in (7, 8, 9)],
+        "ICUSTAYS": [(i, i, 10 * i, 100 * i, "carevue", "2130-05-01 00:00:00") for i in (7, 8, 9)],
+        "DIAGNOSES_ICD": [
+            *((1, 7, 70, 1, code) for code in ("41071", "0389")),  # which one?
+            *((1, 8, 80, 1, code) for code in ("41071", "41041")),  # of one class
+            *((1, 9, 90, 1, code) for code in ("431", "431")),
+        ],
+        "CHARTEVENTS": [row for s in (7, 8, 9) for row in chart((211, "2130-05-01 01:00:00", 60), stay=100 * s)],
+    }
+    assert read(write(tmp_path, tables)).subject.tolist() == [8, 9]
+    ledger = steps(tmp_path)
+    assert ledger["several different primary diagnoses removed"]["subjects"] == -1
+    assert ledger["other primary diagnoses removed"]["subjects"] == 0
+
+
+def test_what_is_left_out_is_counted(tmp_path):
+    tables = ONE_PATIENT | {
+        "ICUSTAYS": [*ONE_PATIENT["ICUSTAYS"], (2, 7, 71, 701, "carevue", "")],
+        "CHARTEVENTS": [
+            *chart((HEART_RATE, "2130-05-01 07:00:00", 80)) * 3,  # one row three times
+            *chart(("", "2130-05-01 07:00:00", 1), (HEART_RATE, "", 2), (198, "2130-05-01 07:00:00", 3)),
+            *chart((HEART_RATE, "2130-05-01 07:01:00", 4), stay=701),
+            *chart((HEART_RATE, "2130-05-01 07:01:00", 5), stay=""),
+            *chart((HEART_RATE, "2130-05-01 06:00:00", 6), (HEART_RATE, "2131-05-01 06:00:00", 7)),
+            *chart((HEART_RATE, "2130-05-01 07:30:00", 100, 1)),
+        ],
+    }
+    assert hours(write(tmp_path, tables))[0, 0, HR] == 80
+    ledger = steps(tmp_path)
+    assert ledger["ICU stays"]["records"] == 2 and ledger["ICU stays without a time of entry removed"]["records"] == -1
+    assert ledger["rows of CHARTEVENTS"]["rows"] == 11
+    assert ledger["rows without an item removed"]["rows"] == -1
+    assert ledger["other items removed"]["rows"] == -1
+    assert ledger["other stays, or none, removed"]["rows"] == -2
+    assert ledger["rows without a time removed"]["rows"] == -1
+    assert ledger["other hours removed"]["rows"] == -2
+    assert ledger["vital signs charted in the first 48 h"]["values"] == 4
+    assert ledger["the same once more (stay, item, time, value) removed"]["values"] == -2
+    assert ledger["marked as an error removed"]["values"] == -1
+
+
+def test_a_subject_that_is_left_without_a_value_is_counted(tmp_path):
+    tables = ONE_PATIENT | {
+        "PATIENTS": [*ONE_PATIENT["PATIENTS"], (2, 8, "M")],
+        "ICUSTAYS": [*ONE_PATIENT["ICUSTAYS"], (2, 8, 80, 800, "carevue", "1930-05-01 00:00:00")],  # another century
+        "DIAGNOSES_ICD": [*ONE_PATIENT["DIAGNOSES_ICD"], (2, 8, 80, 1, "431")],
+        "CHARTEVENTS": CHART + chart((211, "2130-05-01 01:00:00", 80), stay=800),
+    }
+    ledger = steps(write(tmp_path, tables))
+    assert ledger["subjects without a charted value removed"]["subjects"] == -1
+    assert ledger["other hours removed"]["rows"] == -1
+
+
+def test_codes_that_lost_their_zeros(tmp_path):
+    """A program that takes '0389' for a number saves 389, which is an ear disease."""
+    many = [(i, 7, 70, i, "4019") for i in range(2, 1002)]
+    tables = ONE_PATIENT | {"CHARTEVENTS": CHART}
+    assert read(write(tmp_path, tables | {"DIAGNOSES_ICD": [(1, 7, 70, 1, "0389"), *many]})).subject.tolist() == [7]
+    said = refusal(write(tmp_path, tables | {"DIAGNOSES_ICD": [(1, 7, 70, 1, "41071"), *many]}))
+    assert "DIAGNOSES_ICD.csv: none of 1,001 ICD-9 codes begins with 0" in said
+
+
+@pytest.mark.parametrize("table", mimic3.TABLES)
+def test_a_last_line_that_was_cut(tables, table):
+    """Behind the last comma every row has the right number of columns."""
+    path = tables / f"{table}.csv"
+    path.write_text(path.read_text()[:-2])
+    assert refusal(tables) == f"{path}: its last line has no end, so it was cut; download it again."
+
+
+def test_a_column_that_is_there_twice(tables):
+    path = tables / "CHARTEVENTS.csv"
+    path.write_text(path.read_text().replace("STORETIME", "itemid", 1))
+    assert "column ITEMID is there twice" in refusal(tables)
+
+
+# ---------------------------------------------------------------------------------------------------- block by block
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(csv_stream, "BLOCK", 4096)
+    monkeypatch.setattr(mimic3, "ROWS_AT_ONCE", 500)
+
+
+def test_blocks_change_nothing(simulated, small_blocks):
+    assert_equal_in_pandas(simulated["mimic3"])
+
+
+@pytest.mark.parametrize("place", [1, 6000])
+@pytest.mark.parametrize(
+    ("column", "value"), [("ITEMID", "x"), ("ITEMID", "1.5"), ("CHARTTIME", "noon"), ("ERROR", "oops"), ("CGID", "1,2")]
+)
+def test_the_row_is_right_in_any_block(tmp_path, simulated, small_blocks, place, column, value):
+    tables = shutil.copytree(simulated["mimic3"], tmp_path / "mimic3")
+    path = tables / "CHARTEVENTS.csv"
+    lines = path.read_text().split("\n")
+    names = lines[0].replace('"', "").split(",")
+    first = hours_charted(tables)
+    place = next(i for i in range(place, len(lines)) if first[i - 1])  # of a stay and time that are read
+    cells = lines[place].split(",")
+    cells[names.index(column)] = value
+    lines[place] = ",".join(cells)
+    path.write_text("\n".join(lines))
+    assert f"CHARTEVENTS.csv, row {place + 1}: " in refusal(tables)
+
+
+def hours_charted(folder):
+    """Which rows of CHARTEVENTS are vital signs of stays that are read."""
+    events = pd.read_csv(folder / "CHARTEVENTS.csv", usecols=["ICUSTAY_ID", "ITEMID"])
+    diagnoses = pd.read_csv(folder / "DIAGNOSES_ICD.csv", dtype=str).query("SEQ_NUM == '1'")
+    chosen = diagnoses[diagnoses.ICD9_CODE.str[:3].isin(mimic3.DIAGNOSES)].HADM_ID.astype(int)
+    stays = pd.read_csv(folder / "ICUSTAYS.csv").sort_values("INTIME").drop_duplicates("SUBJECT_ID")
+    stays = stays[stays.HADM_ID.isin(chosen)].ICUSTAY_ID
+    known = [int(item["itemid"]) for item in items()]
+    return (events.ITEMID.isin(known) & events.ICUSTAY_ID.isin(stays)).to_numpy()
+
+
+def test_a_quote_that_nothing_closes(tables, small_blocks):
+    path = tables / "CHARTEVENTS.csv"
+    lines = path.read_text().split("\n")
+    lines[40] = lines[40].replace(",", ',"', 1)
+    path.write_text("\n".join(lines))
+    assert "a quotation mark that nothing closes" in refusal(tables)
+
+
+def test_progress_with_the_time_left(simulated, small_blocks, monkeypatch):
+    monkeypatch.setattr(csv_stream, "SAY_EVERY", 0.0)
+    lines = []
+    mimic3.read(simulated["mimic3"], lines.append)
+    shares = [int(re.fullmatch(r"  CHARTEVENTS\.csv: (\d+) % read, about \d+ s left", line)[1]) for line in lines[1:]]
+    assert len(shares) > 10 and shares == sorted(shares) and 0 < shares[0] < 20 and 90 < shares[-1] <= 100
+
+
+# ---------------------------------------------------------------------------------------------------- memory
+
+
+@pytest.mark.parametrize("limit", ["x", "2", "GB", "2 TB", "-1GB", "1e3MB", "2GB; DROP TABLE stays"])
+def test_a_memory_that_is_none(simulated, monkeypatch, limit):
+    monkeypatch.setenv("RDPD_MEMORY", limit)
+    with pytest.raises(UserError, match="RDPD_MEMORY is '.*'; write a number and MB or GB, as in RDPD_MEMORY=4GB"):
+        read(simulated["mimic3"])
+
+
+def test_too_little_memory(simulated, monkeypatch, data_home):
+    monkeypatch.setenv("RDPD_MEMORY", "1MB")
+    with pytest.raises(UserError, match="RDPD_MEMORY=1MB is too little"):
+        read(simulated["mimic3"])
+    assert not list(data_home.glob(".spill*"))
+
+
+def test_the_limit_is_duckdbs_and_the_spill_folder_is_removed(simulated, monkeypatch, data_home):
+    settings, hourly_means = {}, mimic3._hourly_means
+
+    def looked_at(db, *rest):
+        for name in ("memory_limit", "temp_directory"):
+            settings[name] = db.execute(f"SELECT current_setting('{name}')").fetchone()[0]
+        settings["there"] = os.path.isdir(settings["temp_directory"])
+        return hourly_means(db, *rest)
+
+    monkeypatch.setattr(mimic3, "_hourly_means", looked_at)
+    for wanted, said in (("", "1.8 GiB"), ("300 MiB", "300.0 MiB")):
+        monkeypatch.setenv("RDPD_MEMORY", wanted)
+        read(simulated["mimic3"])
+        assert settings["memory_limit"] == said and settings["there"]
+        assert settings["temp_directory"].startswith(str(data_home)) and not list(data_home.glob(".spill*"))
+
+
+def test_the_spill_folder_is_removed_after_a_fault(tables, data_home):
+    (tables / "CHARTEVENTS.csv").write_text("ICUSTAY_ID,ITEMID,CHARTTIME,VALUENUM,ERROR\nx,1,2,3,4\n")
+    refusal(tables)
+    assert not list(data_home.glob(".spill*"))
+
+
+def test_a_data_folder_that_cannot_be_made(simulated, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RDPD_DATA", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="could not be written"):
+        read(simulated["mimic3"])

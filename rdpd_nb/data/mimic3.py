@@ -1,7 +1,8 @@
 """MIMIC-III v1.4 tables -> 48 hourly values of six vital signs for each subject's first ICU stay.
 
-DuckDB streams CHARTEVENTS (33 GB in the full set), so memory holds only the hourly means. Which item ids make up a
-vital sign, and which values are plausible, stands in mimic3_items.csv.
+CHARTEVENTS (33 GB in the full set) is read a block at a time; what it says of the chosen stays goes into DuckDB, which
+holds at most $RDPD_MEMORY (2GB) in memory, the rest on disk. Which item ids make up a vital sign, and which values are
+plausible, stands in mimic3_items.csv.
 
 Two things the paper does not say, and what is done. A vital sign that is charted under several item ids in one hour is
 the mean of all their values, whatever they were measured with: where a blood pressure has arterial and cuff readings,
@@ -9,7 +10,13 @@ which differ by some mmHg, the hour has something between. And nobody is left ou
 where they have one of the eight diagnoses.
 """
 
-from collections.abc import Callable
+import csv
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +24,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import UserError
+from ..files import data_folder
 from ..paper import published
+from . import csv_stream
 from .checks import require_folder
 from .spec import Size, Source, Spec
 from .windows import Ledger, Recordings
 
 if TYPE_CHECKING:
     import duckdb
-    import pandas as pd
 
+ITEMS = list(csv.DictReader(resources.files(__package__).joinpath("mimic3_items.csv").open(encoding="utf-8")))
 DIAGNOSES = {  # first digits of the ICD-9 code, name
     "410": "acute myocardial infarction",
     "414": "chronic ischaemic heart disease",
@@ -65,20 +74,33 @@ SOURCE = Source(
 )
 
 HOURS = SPEC.length
-TABLES = {  # the columns the reader needs, and the type of those that must not hold anything else
-    "PATIENTS": {"SUBJECT_ID": ""},
-    "ICUSTAYS": {"SUBJECT_ID": "BIGINT", "HADM_ID": "", "ICUSTAY_ID": "BIGINT", "INTIME": "TIMESTAMP"},
-    "DIAGNOSES_ICD": {"HADM_ID": "", "SEQ_NUM": "INTEGER", "ICD9_CODE": ""},
-    "CHARTEVENTS": {"ICUSTAY_ID": "", "ITEMID": "", "CHARTTIME": "", "VALUENUM": "", "ERROR": ""},
+TABLES = {  # the columns the reader needs: whole numbers, texts
+    "PATIENTS": (("SUBJECT_ID",), ()),
+    "ICUSTAYS": (("SUBJECT_ID", "HADM_ID", "ICUSTAY_ID"), ("INTIME",)),
+    "DIAGNOSES_ICD": (("HADM_ID", "SEQ_NUM"), ("ICD9_CODE",)),
+    "CHARTEVENTS": (("ICUSTAY_ID", "ITEMID"), ("CHARTTIME", "VALUENUM", "ERROR")),
 }
+MEMORY = "2GB"  # of DuckDB, where $RDPD_MEMORY names no other
+ROWS_AT_ONCE = 100_000  # of CHARTEVENTS that go into DuckDB together
+IS_TIME = r"[12]\d{3}-\d\d?-\d\d?[ T]\d\d?:\d\d?(:\d\d?(\.\d+)?)?"
+IS_CODE = r"[0-9EV]\d\d[.\d]{0,3}"
+A_TIME = "a time like 2130-05-01 07:00:00"
+ERROR, NO_ERROR = "'1', '1.0', 'true'", "'0', '0.0', 'false'"
+CODES_ENOUGH = 1000  # diagnoses; one in 20 begins with 0
 
 
 def table_path(folder: Path, table: str) -> Path:
     """The file of a table: upper or lower case name, .csv or .csv.gz."""
-    for path in folder.iterdir():
-        if path.is_file() and path.name.lower() in (f"{table.lower()}.csv", f"{table.lower()}.csv.gz"):
-            return path
-    raise UserError(f"{folder} holds no {table}.csv or {table}.csv.gz; it should hold the MIMIC-III v1.4 tables.")
+    names = (f"{table.lower()}.csv", f"{table.lower()}.csv.gz")
+    found = sorted(path for path in folder.iterdir() if path.name.lower() in names)
+    if not found:
+        raise UserError(f"{folder} holds no {table}.csv or {table}.csv.gz; it should hold the MIMIC-III v1.4 tables.")
+    if len(found) > 1:
+        raise UserError(f"{folder} holds {found[0].name} and {found[1].name}; leave only the one to be read.")
+    if not found[0].is_file():
+        kind = "a folder" if found[0].is_dir() else "a link to nothing" if found[0].is_symlink() else "no file"
+        raise UserError(f"{found[0]} is {kind}; put the table of MIMIC-III v1.4 there.")
+    return found[0]
 
 
 def files(folder: Path) -> list[Path]:
@@ -88,27 +110,30 @@ def files(folder: Path) -> list[Path]:
 
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """One recording of 48 hours for each subject with one of the eight primary diagnoses."""
-    import duckdb
     import pandas as pd
 
-    files(folder)  # one that is missing is named before anything is read
+    paths = dict(zip(TABLES, files(folder), strict=True))  # one that is missing is named before anything is read
     table1, ledger = published()["table1"]["mimic3"], Ledger()
-    with duckdb.connect() as db:
-        for table in TABLES:
-            _open(db, folder, table)
-        stays = _first_stays(db, ledger)
-        progress(f"  {len(stays):,} first ICU stays with one of the eight diagnoses; reading CHARTEVENTS ...")
-        hourly = _hourly_means(db, folder, stays, ledger)
-    stays = stays[stays.icustay_id.isin(hourly.icustay_id)].reset_index(drop=True)
-    if stays.empty:
-        raise UserError(f"{folder}: no subject has both one of the eight diagnoses and a charted vital sign.")
-    count, said = len(stays), f"{table1['subjects']:,} subjects"
+    with _database() as db:
+        stays = _first_stays(db, paths, ledger)
+        first = len(stays["subject"])
+        progress(f"  {first:,} first ICU stays with one of the eight diagnoses; reading CHARTEVENTS ...")
+        counts = _fill_charted(db, paths["CHARTEVENTS"], progress)
+        hourly = _hourly_means(db, counts, ledger)
+    used, stay = np.unique(hourly["stay"], return_inverse=True)
+    if not len(used):
+        raise UserError(
+            f"{folder}: no subject has both one of the eight diagnoses and a charted vital sign: {first:,} first ICU "
+            f"stays have the diagnosis; of {counts['rows']:,} rows of CHARTEVENTS {counts['vital']:,} are vital signs, "
+            f"{counts['of stays']:,} of them of these stays, {counts['in time']:,} in the first {HOURS} h, 0 plausible "
+            "numbers; the tables are not whole or of different releases: download them again."
+        )
+    count, said = len(used), f"{table1['subjects']:,} subjects"
+    ledger.add("subjects without a charted value removed", subjects=count - first)
     ledger.add("subjects with at least one charted value", subjects=count, table1=said)
 
-    stay = pd.Index(stays.icustay_id).get_indexer(hourly.icustay_id)
-    channel = pd.Index(SPEC.channels).get_indexer(hourly.channel)
     series = np.full((count, HOURS, len(SPEC.channels)), np.nan, np.float32)
-    series[stay, hourly.hour.to_numpy(), channel] = hourly["mean"]
+    series[stay, hourly["hour"], hourly["channel"]] = hourly["mean"]
     measured = int(np.isfinite(series).sum())
     rows = pd.DataFrame(series.reshape(-1, len(SPEC.channels)))
     series = rows.groupby(rows.index // HOURS).ffill().to_numpy().reshape(series.shape)  # within each stay
@@ -116,93 +141,185 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     ledger.add("hourly values measured", values=measured)
     ledger.add("hourly values carried forward", values=np.isfinite(series).sum() - measured)
     ledger.add("hourly values left to the training mean", values=np.isnan(series).sum())
-    return Recordings.join(series, stays.subject_id.to_numpy(), stays.label.to_numpy(), ledger=ledger)
+    return Recordings.join(series, stays["subject"][used], stays["label"][used], ledger=ledger)
 
 
-def _open(db: "duckdb.DuckDBPyConnection", folder: Path, table: str) -> None:
-    """Make a table's file a view of the same name, every column as text: it is cast where it is used.
+@contextmanager
+def _database() -> "Iterator[duckdb.DuckDBPyConnection]":
+    """A DuckDB that holds at most $RDPD_MEMORY in memory, the rest in a folder of its own, removed afterwards."""
+    import duckdb
 
-    A key or time that is none is refused; a reading that is no number is just missing.
+    limit, home = os.environ.get("RDPD_MEMORY") or MEMORY, data_folder()
+    if not re.fullmatch(r"\d+(\.\d+)? *[MG]i?B", limit, re.I | re.A):
+        raise UserError(f"RDPD_MEMORY is '{limit}'; write a number and MB or GB, as in RDPD_MEMORY=4GB.")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".spill.", dir=home) as spill:
+            settings = {"memory_limit": limit, "temp_directory": spill, "preserve_insertion_order": False}
+            with duckdb.connect(config=settings) as db:
+                yield db
+    except duckdb.OutOfMemoryException:
+        raise UserError(
+            f"RDPD_MEMORY={limit} is too little to read MIMIC-III; give more, as in RDPD_MEMORY=4GB."
+        ) from None
+    except (OSError, duckdb.IOException) as error:
+        said = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(
+            f"{home} could not be written ({said}); make room, or name another folder as RDPD_DATA."
+        ) from None
+
+
+def _refuse(db: "duckdb.DuckDBPyConnection", rows: str, path: Path, column: str, wrong: str, expected: str) -> None:
+    """Raises UserError with the first row of which the condition `wrong` is true."""
+    found = db.execute(f"SELECT row, {column}::VARCHAR FROM {rows} WHERE {wrong} ORDER BY row LIMIT 1").fetchone()
+    if found:
+        raise UserError(csv_stream.not_expected(path, found[0], column, found[1], expected))
+
+
+def _is_no_time(column: str) -> str:
+    time = f"TRY_CAST({column} AS TIMESTAMP)"
+    return f"{column} IS NOT NULL AND (NOT regexp_full_match({column}, '{IS_TIME}') OR {time} IS NULL)"
+
+
+def _first_stays(db: "duckdb.DuckDBPyConnection", paths: dict[str, Path], ledger: Ledger) -> dict[str, np.ndarray]:
+    """subject and label of each subject's first ICU stay, of the eight diagnoses only; table `stays` in the database.
+
+    Raises UserError where the tables are wrong or contradict one another.
     """
-    import duckdb
-
-    path, needed = table_path(folder, table), TABLES[table]
-    quoted = str(path).replace("'", "''")
-    try:
-        # The dialect is stated: DuckDB would guess it from the first rows, where CHARTEVENTS has no quoted text.
-        db.execute(
-            f"CREATE VIEW {table} AS SELECT * FROM "
-            f"read_csv('{quoted}', header=true, all_varchar=true, delim=',', quote='\"', escape='\"')"
+    for table in ("PATIENTS", "ICUSTAYS", "DIAGNOSES_ICD"):
+        db.register(table, csv_stream.table(paths[table], *TABLES[table]))
+    of_several = "{0} IN (SELECT {0} FROM ICUSTAYS GROUP BY {0} HAVING count(DISTINCT {1}) > 1)".format
+    for table, column, wrong, expected in (
+        ("PATIENTS", "SUBJECT_ID", "SUBJECT_ID IS NULL", "a number"),
+        ("ICUSTAYS", "SUBJECT_ID", "SUBJECT_ID IS NULL", "a number"),
+        ("ICUSTAYS", "ICUSTAY_ID", "ICUSTAY_ID IS NULL", "a number"),
+        ("ICUSTAYS", "INTIME", _is_no_time("INTIME"), A_TIME),
+        ("ICUSTAYS", "SUBJECT_ID", "SUBJECT_ID NOT IN (SELECT SUBJECT_ID FROM PATIENTS)", "a subject of PATIENTS"),
+        (
+            "ICUSTAYS",
+            "ICUSTAY_ID",
+            of_several("ICUSTAY_ID", "(SUBJECT_ID, HADM_ID, INTIME)"),
+            "a number that no other stay has",
+        ),
+        ("ICUSTAYS", "HADM_ID", of_several("HADM_ID", "SUBJECT_ID"), "an admission of nobody else"),
+        ("DIAGNOSES_ICD", "ICD9_CODE", f"NOT regexp_full_match(trim(ICD9_CODE), '{IS_CODE}')", "an ICD-9 code"),
+    ):
+        _refuse(db, table, paths[table], column, wrong, expected)
+    codes, with_zero = db.execute("""
+        SELECT count(ICD9_CODE), count(*) FILTER (WHERE trim(ICD9_CODE) LIKE '0%') FROM DIAGNOSES_ICD""").fetchone()
+    if codes >= CODES_ENOUGH and not with_zero:
+        raise UserError(
+            f"{paths['DIAGNOSES_ICD']}: none of {codes:,} ICD-9 codes begins with 0, so a program that takes them for "
+            "numbers has saved it; download it again."
         )
-        there = [row[0].upper() for row in db.execute(f"DESCRIBE {table}").fetchall()]
-        if missing := [column for column in needed if column not in there]:
-            raise UserError(f"{path}: no column {', '.join(missing)}; the columns are {', '.join(there)}.")
-        for column, kind in needed.items():
-            is_bad = f"{column} IS NOT NULL AND TRY_CAST({column} AS {kind}) IS NULL"
-            if kind and (bad := db.execute(f"SELECT {column} FROM {table} WHERE {is_bad} LIMIT 1").fetchone()):
-                raise UserError(f"{path}: '{bad[0]}' in column {column}; download it again.")
-    except duckdb.Error as error:
-        raise UserError(f"{path}: not readable as CSV ({_brief(error)}); download it again.") from None
 
-
-def _first_stays(db: "duckdb.DuckDBPyConnection", ledger: Ledger) -> "pd.DataFrame":
-    """subject_id, icustay_id, intime and label of each subject's first ICU stay, of the eight diagnoses only."""
-    ledger.add("patients", subjects=db.execute("SELECT count(DISTINCT SUBJECT_ID) FROM PATIENTS").fetchone()[0])
-    first = db.execute("""
-        SELECT subject_id, icustay_id, intime, icd9 FROM (
-            SELECT CAST(s.SUBJECT_ID AS BIGINT) AS subject_id, CAST(s.ICUSTAY_ID AS BIGINT) AS icustay_id,
-                   CAST(s.INTIME AS TIMESTAMP) AS intime, d.ICD9_CODE AS icd9,
-                   row_number() OVER (
-                       PARTITION BY s.SUBJECT_ID
-                       ORDER BY CAST(s.INTIME AS TIMESTAMP), CAST(s.ICUSTAY_ID AS BIGINT), d.ICD9_CODE) AS n
-            FROM ICUSTAYS s LEFT JOIN DIAGNOSES_ICD d ON s.HADM_ID = d.HADM_ID AND CAST(d.SEQ_NUM AS INTEGER) = 1
-            WHERE s.INTIME IS NOT NULL)
-        WHERE n = 1 ORDER BY subject_id""").df()
-    ledger.add("patients with an ICU stay (the first is used)", subjects=len(first))
-    label = first.icd9.fillna("").str[:3].map({code: i for i, code in enumerate(DIAGNOSES)})
-    stays = first[label.notna()].assign(label=label.dropna().astype(np.int64)).drop(columns="icd9")
-    ledger.add("other primary diagnoses removed", subjects=len(stays) - len(first))
+    patients, stays, timeless = db.execute("""
+        SELECT (SELECT count(DISTINCT SUBJECT_ID) FROM PATIENTS), count(DISTINCT ICUSTAY_ID),
+               count(DISTINCT ICUSTAY_ID) FILTER (WHERE INTIME IS NULL)
+        FROM ICUSTAYS""").fetchone()
+    ledger.add("patients", subjects=patients)
+    ledger.add("ICU stays", records=stays)
+    ledger.add("ICU stays without a time of entry removed", records=-timeless)
+    first = db.execute(
+        """
+        CREATE TABLE first_stays AS
+        WITH the_primary AS (
+            SELECT HADM_ID, min(trim(ICD9_CODE)[:3]) AS code, count(DISTINCT trim(ICD9_CODE)[:3]) AS codes
+            FROM DIAGNOSES_ICD WHERE SEQ_NUM = 1 GROUP BY HADM_ID),
+        numbered AS (
+            SELECT *, row_number() OVER (PARTITION BY SUBJECT_ID ORDER BY CAST(INTIME AS TIMESTAMP), ICUSTAY_ID) AS n
+            FROM ICUSTAYS WHERE INTIME IS NOT NULL)
+        SELECT SUBJECT_ID AS subject, ICUSTAY_ID AS icustay, CAST(INTIME AS TIMESTAMP) AS intime,
+               coalesce(codes, 0) AS codes, coalesce(list_position(?, code), 0)::BIGINT - 1 AS label
+        FROM numbered LEFT JOIN the_primary USING (HADM_ID) WHERE n = 1""",
+        [list(DIAGNOSES)],
+    )
+    db.execute("""
+        CREATE TABLE stays AS
+        SELECT *, row_number() OVER (ORDER BY subject) - 1 AS stay FROM first_stays WHERE codes = 1 AND label >= 0""")
+    first, doubtful, kept = db.execute("""
+        SELECT count(*), count(*) FILTER (WHERE codes > 1), (SELECT count(*) FROM stays) FROM first_stays""").fetchone()
+    ledger.add("patients with an ICU stay (the first is used)", subjects=first)
+    ledger.add("several different primary diagnoses removed", subjects=-doubtful)
+    ledger.add("other primary diagnoses removed", subjects=kept + doubtful - first)
+    found = db.execute("SELECT subject, label FROM stays ORDER BY stay").fetchnumpy()
     for i, (code, name) in enumerate(DIAGNOSES.items()):
-        ledger.add(f"- {name} (ICD-9 {code})", subjects=(stays.label == i).sum())
-    return stays.reset_index(drop=True)
+        ledger.add(f"- {name} (ICD-9 {code})", subjects=(found["label"] == i).sum())
+    return found
 
 
-def _hourly_means(
-    db: "duckdb.DuckDBPyConnection", folder: Path, stays: "pd.DataFrame", ledger: Ledger
-) -> "pd.DataFrame":
-    """icustay_id, hour (0-47), channel, mean of the plausible values of that hour."""
-    import duckdb
-    import pandas as pd
+def _fill_charted(db: "duckdb.DuckDBPyConnection", path: Path, progress: Callable[[str], None]) -> Counter:
+    """Put what CHARTEVENTS says of the vital signs in the first 48 hours of `stays` into a table `charted`.
 
-    with resources.as_file(resources.files(__package__).joinpath("mimic3_items.csv")) as items_path:
-        items = pd.read_csv(items_path)
-    db.register("stays", stays)
-    db.register("items", items)
-    value, time = "TRY_CAST(c.VALUENUM AS DOUBLE)", "TRY_CAST(c.CHARTTIME AS TIMESTAMP)"
-    plausible = f"c.ERROR IS DISTINCT FROM '1' AND {value} > items.low AND {value} < items.high"
-    try:
-        db.execute(f"""
-            CREATE TEMP TABLE charted AS
-            SELECT stays.icustay_id, items.channel, date_diff('second', stays.intime, {time}) // 3600 AS hour,
-                   count(*) AS charted, count(*) FILTER (WHERE c.ERROR = '1') AS erroneous,
-                   count(*) FILTER (WHERE {plausible}) AS kept, avg({value}) FILTER (WHERE {plausible}) AS mean
-            FROM CHARTEVENTS c
-            JOIN items ON TRY_CAST(c.ITEMID AS BIGINT) = items.itemid
-            JOIN stays ON TRY_CAST(c.ICUSTAY_ID AS BIGINT) = stays.icustay_id
-            WHERE {time} >= stays.intime AND {time} < stays.intime + INTERVAL {HOURS} HOUR
-            GROUP BY ALL""")
-    except duckdb.Error as error:
-        raise UserError(f"{table_path(folder, 'CHARTEVENTS')}: {_brief(error)}; download it again.") from None
-    charted, erroneous, kept = db.execute("SELECT sum(charted), sum(erroneous), sum(kept) FROM charted").fetchone()
-    ledger.add("vital signs charted in the first 48 h", values=charted or 0)
-    ledger.add("marked as an error removed", values=-(erroneous or 0))
-    ledger.add("missing or implausible removed", values=(kept or 0) + (erroneous or 0) - (charted or 0))
+    Returns how many rows there were, and how many were left after each choice.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = {name: pa.array([int(item[name]) for item in ITEMS]) for name in ("itemid", "low", "high")}
+    db.register("items", pa.table(known | {"channel": [SPEC.channels.index(item["channel"]) for item in ITEMS]}))
+    db.execute("CREATE TABLE charted (stay INTEGER, itemid BIGINT, second INTEGER, value DOUBLE, erroneous BOOLEAN)")
+    stays = pa.array(db.execute("SELECT icustay FROM stays").fetchnumpy()["icustay"])
+    counts, waiting = Counter(), []
+
+    def put() -> None:
+        db.register("rows", pa.Table.from_batches(waiting))
+        _refuse(db, "rows", path, "CHARTTIME", _is_no_time("CHARTTIME"), A_TIME)
+        _refuse(db, "rows", path, "ERROR", f"lower(trim(ERROR)) NOT IN ({ERROR}, {NO_ERROR})", "0 or 1")
+        counts["untimed"] += db.execute("SELECT count(*) FROM rows WHERE CHARTTIME IS NULL").fetchone()[0]
+        counts["in time"] += db.execute(f"""
+            INSERT INTO charted
+            SELECT stay, ITEMID, date_diff('second', intime, CAST(CHARTTIME AS TIMESTAMP)),
+                   TRY_CAST(VALUENUM AS DOUBLE), coalesce(lower(trim(ERROR)) IN ({ERROR}), false)
+            FROM rows JOIN stays ON ICUSTAY_ID = icustay
+            WHERE CAST(CHARTTIME AS TIMESTAMP) >= intime
+                  AND CAST(CHARTTIME AS TIMESTAMP) < intime + INTERVAL {HOURS} HOUR""").fetchone()[0]
+        waiting.clear()
+
+    for first, batch in csv_stream.batches(path, *TABLES["CHARTEVENTS"], progress):
+        vital = np.flatnonzero(pc.is_in(batch["ITEMID"], known["itemid"]))
+        chosen = vital[pc.is_in(batch["ICUSTAY_ID"].take(pa.array(vital)), stays)]
+        counts.update(
+            {
+                "rows": len(batch),
+                "unnamed": batch["ITEMID"].null_count,
+                "vital": len(vital),
+                "of stays": len(chosen),
+            }
+        )
+        if len(chosen):
+            waiting.append(batch.take(pa.array(chosen)).append_column("row", pa.array(first + chosen)))
+        if sum(map(len, waiting)) >= ROWS_AT_ONCE:
+            put()
+    if waiting:
+        put()
+    return counts
+
+
+def _hourly_means(db: "duckdb.DuckDBPyConnection", counts: Counter, ledger: Ledger) -> dict[str, np.ndarray]:
+    """stay (a number from 0), hour (0-47), channel, mean of the plausible values of that hour."""
+    plausible = "NOT erroneous AND value > low AND value < high"
+    db.execute(f"""
+        CREATE TABLE hourly AS
+        SELECT stay, second // 3600 AS hour, channel, count(*) AS charted,
+               count(*) FILTER (WHERE erroneous) AS erroneous,
+               count(*) FILTER (WHERE NOT erroneous AND value IS NULL) AS missing,
+               count(*) FILTER (WHERE {plausible}) AS kept, avg(value) FILTER (WHERE {plausible}) AS mean
+        FROM (SELECT DISTINCT * FROM charted) JOIN items USING (itemid) GROUP BY ALL""")
+    charted, erroneous, missing, kept = db.execute("""
+        SELECT coalesce(sum(charted), 0), coalesce(sum(erroneous), 0), coalesce(sum(missing), 0), coalesce(sum(kept), 0)
+        FROM hourly""").fetchone()
+    ledger.add("rows of CHARTEVENTS", rows=counts["rows"])
+    ledger.add("rows without an item removed", rows=-counts["unnamed"])
+    ledger.add("other items removed", rows=counts["vital"] + counts["unnamed"] - counts["rows"])
+    ledger.add("other stays, or none, removed", rows=counts["of stays"] - counts["vital"])
+    ledger.add("rows without a time removed", rows=-counts["untimed"])
+    ledger.add("other hours removed", rows=counts["in time"] + counts["untimed"] - counts["of stays"])
+    ledger.add("vital signs charted in the first 48 h", values=counts["in time"])
+    ledger.add("the same once more (stay, item, time, value) removed", values=charted - counts["in time"])
+    ledger.add("marked as an error removed", values=-erroneous)
+    ledger.add("missing values removed", values=-missing)
+    ledger.add("implausible values removed", values=kept + erroneous + missing - charted)
     # Summation order is not fixed in a parallel query: rounding to float32's own digits makes reruns identical.
-    hourly = db.execute("SELECT * FROM charted WHERE kept > 0 ORDER BY icustay_id, hour, channel").df()
-    return hourly.assign(mean=hourly["mean"].round(4))
-
-
-def _brief(error: Exception) -> str:
-    """What DuckDB says of a bad file, without its advice on options."""
-    lines = str(error).strip().splitlines()
-    return "; ".join(lines[:1] + [line for line in lines[1:] if line.startswith("Expected")])
+    hourly = db.execute("SELECT stay, hour, channel, mean FROM hourly WHERE kept > 0").fetchnumpy()
+    return hourly | {"mean": hourly["mean"].round(4)}
