@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 20  # bytes, of which some are held at once; no row may be longer
 LARGEST_ID = 2**53  # from there on neighbouring whole numbers are no longer told apart
+IS_ID = r"^ *\d{1,15}(\.0*)? *$"
+WHOLE = "a whole number"
 SAY_EVERY = 10.0  # seconds between two lines of progress
 AGAIN = "download it again"
 SHOWN = 40  # characters of a wrong value
@@ -64,14 +66,24 @@ def batches(
 
 
 def table(path: Path, ids: tuple[str, ...], texts: tuple[str, ...] = ()) -> "pa.Table":
-    """The same for a table that fits into memory, with a column `row`."""
+    """The same for a table that fits into memory, with a column `row`; UserError where it has none.
+
+    An id with an exponent (2.8E+05) may have lost digits, so that two become one: it is refused.
+    """
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    numbered = [
-        batch.append_column("row", pa.array(np.arange(first, first + len(batch))))
-        for first, batch in batches(path, ids, texts)
-    ]
+    numbered = []
+    for first, batch in batches(path, (), (*ids, *texts)):
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        for column in ids:
+            place = pc.index(pc.match_substring_regex(columns[column], IS_ID), False).as_py()
+            if place >= 0:
+                raise UserError(not_expected(path, first + place, column, columns[column][place].as_py(), WHOLE))
+            columns[column] = pc.cast(pc.utf8_trim(columns[column], " "), pa.float64()).cast(pa.int64())
+        columns["row"] = pa.array(np.arange(first, first + len(batch)))
+        numbered.append(pa.RecordBatch.from_pydict(columns))
     if not numbered:
         raise UserError(f"{path} has a header and no row; {AGAIN}.")
     return pa.Table.from_batches(numbered)
@@ -86,10 +98,11 @@ def _unpacked(file: BinaryIO, path: Path) -> "pa.NativeFile":
 def _header(path: Path) -> list[str]:
     with path.open("rb", buffering=0) as file:
         start = _unpacked(file, path).read(BLOCK)
-    lines = start.decode("utf-8-sig", errors="replace").splitlines()
-    if not lines:
-        raise UserError(f"{path} is empty; {AGAIN}.")
-    return next(csv.reader(lines[:1]))
+    line, *_ = start.decode("utf-8-sig", errors="replace").splitlines() or [""]
+    try:
+        return next(csv.reader([line]))
+    except csv.Error:  # too long for names
+        raise UserError(f"{path}: no names of columns in the first line; {AGAIN}.") from None
 
 
 def _columns(path: Path, header: list[str], wanted: tuple[str, ...]) -> dict[str, str]:
@@ -126,7 +139,7 @@ def _whole(path: Path, first: int, column: str, values: "pa.Array") -> "pa.Array
         pass
     is_id = pc.and_(pc.equal(pc.floor(values), values), pc.and_(pc.greater_equal(values, 0), pc.less(values, 2.0**53)))
     place = pc.index(is_id, False).as_py()
-    raise UserError(not_expected(path, first + place, column, f"{values[place].as_py():g}", "a whole number"))
+    raise UserError(not_expected(path, first + place, column, f"{values[place].as_py():g}", WHOLE))
 
 
 def not_expected(path: Path, row: int, column: str, value: str | None, expected: str) -> str:
@@ -155,7 +168,7 @@ def _parsers_fault(path: Path, header: list[str], said: str) -> str:
         return f"{path}, row {row}: {there} columns where {expected} are expected; {AGAIN}."
     if found := re.search(r"column #(\d+): Row #(\d+): .* invalid value '(.*)'", said, re.S):
         column, row, value = found.groups()
-        return not_expected(path, int(row), header[int(column)], value, "a whole number")
+        return not_expected(path, int(row), header[int(column)], value, WHOLE)
     if found := re.search(r"Row #(\d+): .*UTF8", said):
         return f"{path}, row {found[1]}: no text in UTF-8; {AGAIN}."
     if "straddling" in said:

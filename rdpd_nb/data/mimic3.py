@@ -27,7 +27,7 @@ from ..errors import UserError
 from ..files import data_folder
 from ..paper import published
 from . import csv_stream
-from .checks import require_folder
+from .checks import entries, require_files, require_folder
 from .spec import Size, Source, Spec
 from .windows import Ledger, Recordings
 
@@ -92,20 +92,17 @@ CODES_ENOUGH = 1000  # diagnoses; one in 20 begins with 0
 def table_path(folder: Path, table: str) -> Path:
     """The file of a table: upper or lower case name, .csv or .csv.gz."""
     names = (f"{table.lower()}.csv", f"{table.lower()}.csv.gz")
-    found = sorted(path for path in folder.iterdir() if path.name.lower() in names)
+    found = [path for path in entries(folder) if path.name.lower() in names]
     if not found:
         raise UserError(f"{folder} holds no {table}.csv or {table}.csv.gz; it should hold the MIMIC-III v1.4 tables.")
     if len(found) > 1:
         raise UserError(f"{folder} holds {found[0].name} and {found[1].name}; leave only the one to be read.")
-    if not found[0].is_file():
-        kind = "a folder" if found[0].is_dir() else "a link to nothing" if found[0].is_symlink() else "no file"
-        raise UserError(f"{found[0]} is {kind}; put the table of MIMIC-III v1.4 there.")
     return found[0]
 
 
 def files(folder: Path) -> list[Path]:
     require_folder(folder, "the MIMIC-III v1.4 tables as .csv or .csv.gz")
-    return [table_path(folder, table) for table in TABLES]
+    return require_files(table_path(folder, table) for table in TABLES)
 
 
 def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
@@ -154,19 +151,20 @@ def _database() -> "Iterator[duckdb.DuckDBPyConnection]":
         raise UserError(f"RDPD_MEMORY is '{limit}'; write a number and MB or GB, as in RDPD_MEMORY=4GB.")
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".spill.", dir=home) as spill:
-            settings = {"memory_limit": limit, "temp_directory": spill, "preserve_insertion_order": False}
+        folder = tempfile.TemporaryDirectory(prefix=".spill.", dir=home)
+    except OSError as error:
+        raise UserError(f"{home} could not be written ({error.strerror}); name another folder as RDPD_DATA.") from None
+    with folder as spill:
+        settings = {"memory_limit": limit, "temp_directory": spill, "preserve_insertion_order": False}
+        try:
             with duckdb.connect(config=settings) as db:
                 yield db
-    except duckdb.OutOfMemoryException:
-        raise UserError(
-            f"RDPD_MEMORY={limit} is too little to read MIMIC-III; give more, as in RDPD_MEMORY=4GB."
-        ) from None
-    except (OSError, duckdb.IOException) as error:
-        said = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise UserError(
-            f"{home} could not be written ({said}); make room, or name another folder as RDPD_DATA."
-        ) from None
+        except duckdb.OutOfMemoryException:
+            advice = "give more, as in RDPD_MEMORY=4GB"
+            raise UserError(f"RDPD_MEMORY={limit} is too little to read MIMIC-III; {advice}.") from None
+        except duckdb.IOException as error:
+            said = str(error).splitlines()[0]
+            raise UserError(f"{home} could not be written ({said}); make room, or set RDPD_DATA.") from None
 
 
 def _refuse(db: "duckdb.DuckDBPyConnection", rows: str, path: Path, column: str, wrong: str, expected: str) -> None:
