@@ -7,7 +7,7 @@ import pytest
 import torch
 from made_up import make_windows, quietly, select, student
 
-from rdpd_nb.draws import epoch_order, noise_series, some_recordings
+from rdpd_nb.draws import MaskBits, epoch_order, noise_series, some_recordings
 from rdpd_nb.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -145,3 +145,26 @@ def test_an_unknown_kind_of_noise_is_refused(poor):
         noise_series(poor, 0, "pink")
     with pytest.raises(UserError, match="'pink' is unknown"):
         quietly([student(poor, noise=0.5, noise_kind="pink")], poor)
+
+
+# ----------------------------------------------------------------------------------------- the same seeds for ever
+
+
+def test_what_a_seed_draws_are_these_numbers():
+    """Other ones would make all committed results another draw's; who changes them says so in CHANGELOG.md."""
+    assert epoch_order(np.arange(10), 3, 1).tolist() == [6, 1, 2, 8, 7, 5, 4, 3, 9, 0]
+    bits = MaskBits(3, 1, [(2, 4, 8)])
+    bits.draw()
+    assert bits.draw()[0][:6].tolist() == [149, 113, 137, 66, 134, 197]
+    windows = make_windows()
+    normal, uniform = (noise_series(windows, 3, kind)[0, :3].tolist() for kind in ("normal", "uniform"))
+    assert normal == pytest.approx([2.299113, 1.372375, -1.152099], abs=1e-6)
+    assert uniform == pytest.approx([0.904642, 0.263916, 0.536278], abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_of_the_same_share_are_taken_in_the_order_drawn_however_many_there_are(seed):
+    """Forty classes of three recordings each: most shares are equal, and only a stable sort keeps the order."""
+    recording = np.arange(120)
+    kept = some_recordings(recording, recording // 3, recording, 0.5, seed)
+    assert set(kept) == one_by_one(recording, recording // 3, recording, 0.5, seed)

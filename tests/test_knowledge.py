@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 from rdpd_nb.data.windows import split, standardise
 from rdpd_nb.errors import UserError
 from rdpd_nb.knowledge import extract_knowledge, load_by_seed, load_knowledge, of_teachers, save_knowledge
-from rdpd_nb.paper import STUDENT_METHODS, Protocol
+from rdpd_nb.paper import STUDENT_METHODS, SWITCHES, Protocol
 from rdpd_nb.training import make_member, make_members, predict
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -288,3 +288,13 @@ def test_a_teacher_of_another_protocol_is_refused_and_one_that_differs_for_stude
     with pytest.raises(UserError, match=r"another protocol \(under the text, the student's is batch_order=once\)"):
         make_member(once, parts, 0, "kd", taught)
     make_member(once, parts, 0, "kd", replace(taught, protocol="batch_order=once"))
+
+
+def test_a_teacher_knows_of_every_switch_but_those_of_students_alone():
+    of_students = {"attention_kl", "short_batch", "noise_on", "macro_f1", "soft_scale", "few_rich"}
+    for name, (usual, *others) in SWITCHES.items():
+        for value in others:
+            told = "" if name in of_students else f"{name}={value}"
+            assert of_teachers(Protocol(**{name: value})) == told and of_teachers(Protocol(**{name: usual})) == ""
+    switched = of_teachers(Protocol(batch_order="once", short_batch="over_128", mimic3_split="90_5_5"))
+    assert sorted(switched.split(", ")) == ["batch_order=once", "mimic3_split=90_5_5"]

@@ -340,3 +340,9 @@ def test_members_are_standardised_by_the_windows_they_train_on(poor):
         member = make_member(poor, parts, 0, "direct", train=train)
         np.testing.assert_array_equal(member.train, train)
         np.testing.assert_array_equal((member.mean, member.std), standardiser(poor, train))
+
+
+def test_a_teacher_keeps_what_it_said_in_training_only_where_that_is_its_knowledge():
+    rich = make_windows()
+    member = make_member(rich, split(rich, 0), 0, "teacher")
+    assert fit_one(member, rich, 1).said_in_training is quietly([member], rich, 1)[0].said_in_training is None
