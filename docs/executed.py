@@ -20,8 +20,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from rdpd_nb import data, jobs, params, tables
 from rdpd_nb.data.archives import walk
 from rdpd_nb.errors import UserError
@@ -41,8 +39,10 @@ def settings_of(profile: str, results: str = "") -> dict[str, Any]:
     settings = jobs.read_settings(profile, {"results": results or None})
     last = tables_run(settings).results_root / "settings.yaml"
     if last.is_file():
-        told = yaml.safe_load(last.read_text())
-        sweeps = {**(settings["sweeps"] or {}), **(told["sweeps"] or {})} or None  # one may be new since that run
+        told = params.read_yaml(last, "delete it, and run `make reproduce` again")
+        sweeps = told.get("sweeps") or {}
+        if isinstance(sweeps, dict):
+            sweeps = {**(settings["sweeps"] or {}), **sweeps} or None  # one may be new since that run
         settings |= {**told, "sweeps": sweeps, "results": settings["results"]}
     return settings
 

@@ -5,58 +5,87 @@ A notebook calls `run = params.check("03_direct", globals())` in the cell after 
 
 import ast
 import difflib
-import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from .data import SOURCES, SPECS
-from .errors import UserError
+from .errors import UserError, short
 from .files import root
 from .paper import METHODS, SWITCHES
 from .run import OWN, Run
 
+# More is a mistyped number, whose training nobody lives to see.
+MOST_SEEDS, MOST_EPOCHS, MOST_UPDATES = 1000, 100_000, 10**9
+_LONGEST = 1000  # characters of a text
+_NO_TEXT = re.compile("[\0-\x1f\x7f\u2028\u2029\ud800-\udfff]")  # ends a line, or cannot be written or shown
+
 
 def _is_text(value: Any, pattern: str = ".*") -> bool:
-    return isinstance(value, str) and bool(re.fullmatch(pattern, value, re.DOTALL))
+    return (
+        isinstance(value, str)
+        and len(value) <= _LONGEST
+        and not _NO_TEXT.search(value)
+        and bool(re.fullmatch(pattern, value))
+    )
+
+
+def _is_path(value: Any, pattern: str = ".*") -> bool:
+    """Whether a system can have such a name: each part is at most 255 bytes long."""
+    return _is_text(value, pattern) and all(len(part.encode()) < 256 for part in value.split("/"))
 
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_number(value: Any, most: float = 1e300) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= most  # so not NaN
+
+
+def _is_label(value: Any) -> bool:
+    return _is_text(value) or isinstance(value, bool) or _is_number(value)
 
 
 def _is_list(value: Any, of: Callable[[Any], bool]) -> bool:
     return isinstance(value, list) and bool(value) and all(map(of, value)) and len(set(value)) == len(value)
 
 
+def _are_bounds(least: int, most: int) -> bool:
+    return 0 <= least <= most and 0 < most <= MOST_UPDATES
+
+
+def _are_labels(classes: dict | list) -> bool:
+    """Whether what stands in the table for each class is a label, or a list of them."""
+    each = classes.values() if isinstance(classes, dict) else classes
+    return all(all(map(_is_label, own)) if isinstance(own, list) else _is_label(own) for own in each)
+
+
 def _of_sensors() -> dict[str, tuple[Callable[[Any], bool], str]]:
     """What the parameters of notebook 12 must be; what its files hold is checked where they are read."""
     names = dict.fromkeys(("rich", "poor"), "a list of different names of channels")
     names |= {"methods": "a list of methods, e.g. ['direct', 'rdpd']"}
-    seconds = dict.fromkeys(("window", "hop", "segment"), "a number of seconds, above 0")
+    seconds = dict.fromkeys(("window", "hop", "segment"), "a number of seconds, above 0, up to a million")
     texts = {
         "title": "what the data are called",
-        "signals": "a folder, an archive or an .npz file, as text",
         **dict.fromkeys(("recording", "subject", "label"), "the name of a column of the table of labels"),
         "ship": "one of the methods",
     }
     return {
         **{name: (lambda v: _is_text(v, ".*\\S.*"), words) for name, words in texts.items()},
         **{name: (lambda v: _is_list(v, _is_text), words) for name, words in names.items()},
-        **{name: (lambda v: _is_number(v) and v > 0, words) for name, words in seconds.items()},
-        "labels": (_is_text, "a .csv or .parquet file, as text, '' where an .npz holds y and subject"),
-        "rate": (lambda v: _is_number(v) and v >= 0, "a number of Hz, 0 where the files say it"),
+        **{name: (lambda v: _is_number(v, 1e6) and v > 0, words) for name, words in seconds.items()},
+        "signals": (lambda v: _is_path(v, ".*\\S.*"), "a folder, an archive or an .npz file, as text"),
+        "labels": (_is_path, "a .csv or .parquet file, as text, '' where an .npz holds y and subject"),
+        "rate": (lambda v: _is_number(v, 1e9) and v >= 0, "a number of Hz, 0 where the files say it"),
         "classes": (
-            lambda v: isinstance(v, dict | list) and len(v) > 1,
+            lambda v: isinstance(v, dict | list) and len(v) > 1 and all(map(_is_label, v)) and _are_labels(v),
             "a dict of each class's title with its labels in the table, or a list of labels",
         ),
-        "temperature": (lambda v: _is_number(v) and v > 0, "a number above 0"),
+        "temperature": (lambda v: _is_number(v, 1000) and v >= 0.01, "a number from 0.01 to 1000"),
         "held_out": (lambda v: _is_number(v) and 0 < v < 0.5, "a number between 0 and 0.5"),
         "folds": (lambda v: isinstance(v, bool), "True or False"),
         "positive": (_is_text, "the title of a class, '' for none"),
@@ -73,28 +102,34 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         f"a dict that gives each data set, of {', '.join(SPECS)}, its own settings",
     ),
     "view": (_is_text, "the name of a view"),
-    "profile": (lambda v: _is_text(v, "[A-Za-z0-9_-]+"), "a name of letters and digits"),
+    "profile": (lambda v: _is_text(v, "[A-Za-z0-9_-]{1,100}"), "a name of letters and digits, at most 100"),
     "source": (lambda v: v in SOURCES, f"one of {', '.join(map(repr, SOURCES))}"),
-    "raw": (_is_text, "a folder, as text ('' means $RDPD_RAW or data/raw)"),
+    "raw": (_is_path, "a folder, as text ('' means $RDPD_RAW or data/raw)"),
     "scale": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 (smallest) to 1 (paper-sized)"),
     "seeds": (
-        lambda v: _is_list(v, lambda s: _is_int(s) and 0 <= s < 2**32),
-        "a list of different whole numbers from 0 (to 2^32)",
+        lambda v: _is_list(v, lambda s: _is_int(s) and 0 <= s < 2**32) and len(v) <= MOST_SEEDS,
+        f"a list of different whole numbers from 0 (to 2^32), at most {MOST_SEEDS:,} of them",
     ),
-    "epochs": (lambda v: _is_int(v) and v >= 1, "a whole number from 1"),
-    "device": (lambda v: _is_text(v, r"auto|cpu|cuda(:\d+)?"), "'auto', 'cpu' or 'cuda'"),
-    "results": (lambda v: _is_text(v, ".+"), "a folder, as text"),
+    "epochs": (lambda v: _is_int(v) and 1 <= v <= MOST_EPOCHS, f"a whole number from 1 to {MOST_EPOCHS:,}"),
+    "device": (lambda v: _is_text(v, r"auto|cpu|cuda(:\d{1,2})?"), "'auto', 'cpu' or 'cuda'"),
+    "results": (lambda v: _is_path(v, ".+"), "a folder, as text"),
     "fractions": (
         lambda v: _is_list(v, lambda f: _is_number(f) and 0 < f <= 1),
         "a list of different numbers above 0, up to 1",
     ),
-    "amplitudes": (lambda v: _is_list(v, lambda a: _is_number(a) and a >= 0), "a list of different numbers from 0"),
+    "amplitudes": (
+        lambda v: _is_list(v, lambda a: _is_number(a) and 0 <= a <= 1000),
+        "a list of different numbers from 0 to 1000",
+    ),
     "noise_kind": (lambda v: v in ("normal", "uniform"), "'normal' or 'uniform'"),
     "fraction_of": (lambda v: v in ("rich", "both"), "'rich' or 'both'"),
-    "patience": (lambda v: _is_int(v) and v >= 0, "a whole number of epochs (0: never stop early)"),
+    "patience": (
+        lambda v: _is_int(v) and 0 <= v <= MOST_EPOCHS,
+        f"a whole number of epochs, at most {MOST_EPOCHS:,} (0: never stop early)",
+    ),
     "updates": (
-        lambda v: v == [] or (isinstance(v, list) and len(v) == 2 and all(map(_is_int, v)) and 0 <= v[0] <= v[1] > 0),
-        "[] or [least, most], the bounds of a training in steps of Adam, e.g. [1000, 20000]",
+        lambda v: v == [] or (isinstance(v, list) and len(v) == 2 and all(map(_is_int, v)) and _are_bounds(*v)),
+        "[] or [least, most], the bounds of a training in steps of Adam (to 10^9), e.g. [1000, 20000]",
     ),
     "labelled": (
         lambda v: _is_number(v) and 0 < v <= 1,
@@ -139,10 +174,10 @@ def check(notebook: str, given: dict[str, Any]) -> Run:
     """
     expected = NOTEBOOKS[notebook]
     names = _assigned(given, expected) if "In" in given else set(given)
-    for name in sorted(names - set(expected)):
-        close = difflib.get_close_matches(name, expected, 1)
+    for name in sorted(names - set(expected), key=str):
+        close = difflib.get_close_matches(str(name), expected, 1)
         hint = f"did you mean '{close[0]}'?" if close else f"the parameters are {', '.join(expected)}."
-        raise UserError(f"{notebook}: unknown parameter '{name}'; {hint}")
+        raise UserError(f"{notebook}: unknown parameter {short(name)}; {hint}")
     for name in expected:
         if name not in given:
             raise UserError(f"{notebook}: parameter '{name}' is missing; it should be {KINDS[name][1]}.")
@@ -150,7 +185,7 @@ def check(notebook: str, given: dict[str, Any]) -> Run:
         hint = as_text if isinstance(given[name], str) and name in NOT_TEXT else ""
         _require(f"{notebook}: parameter '{name}'", name, given[name], hint)
     for dataset, own in given["datasets"].items() if "datasets" in expected else ():
-        if wrong := ", ".join(sorted(set(own) ^ set(OWN))):
+        if wrong := _listed(set(own) ^ set(OWN)):
             raise UserError(
                 f"{notebook}: '{dataset}' in datasets: {wrong} unknown or missing; it has {', '.join(OWN)}."
             )
@@ -170,7 +205,12 @@ def _require(what: str, kind: str, value: Any, hint: str = "") -> None:
             return
     except (TypeError, KeyError):  # an unhashable value looked up in a dict, or an unknown name
         pass
-    raise UserError(f"{what} is {value!r}; it should be {words}{hint}.")
+    raise UserError(f"{what} is {short(value)}; it should be {words}{hint}.")
+
+
+def _listed(names: Iterable[Any]) -> str:
+    """Names, sorted; those that are odd as a value is shown."""
+    return ", ".join(name if re.fullmatch(r"[\w.-]{1,80}", name) else short(name) for name in sorted(map(str, names)))
 
 
 def _faults(run: Run) -> Iterator[str]:
@@ -178,7 +218,7 @@ def _faults(run: Run) -> Iterator[str]:
     given = run.parameters
     if "signals" in given:  # notebook 12
         if run.ship not in run.methods:
-            yield f"ship is '{run.ship}', which is not among methods, {', '.join(run.methods)}; add it there."
+            yield f"ship is {short(run.ship)}, which is not among methods, {', '.join(run.methods)}; add it there."
         return
     profile = run.profile.lower()
     sources = {dataset: run.of(dataset)["source"] for dataset in run.datasets}
@@ -215,7 +255,7 @@ def _faults(run: Run) -> Iterator[str]:
         views = ("all",) if rich else SPECS[run.dataset].poor_views
         if run.view not in views:
             offered = " or ".join(map(repr, views))
-            yield f"data set '{run.dataset}' has no view '{run.view}' here; use {offered}."
+            yield f"data set '{run.dataset}' has no view {short(run.view)} here; use {offered}."
 
 
 def _assigned(given: dict[str, Any], expected: tuple[str, ...]) -> set[str]:
@@ -237,34 +277,61 @@ def _assigned(given: dict[str, Any], expected: tuple[str, ...]) -> set[str]:
 
 def read_profile(name: str) -> dict[str, Any]:
     """profiles/<name>.yaml, checked: what the Snakefile and the command line run with."""
+    _require("PROFILE", "profile", name)
     folder = root() / "profiles"
     path = folder / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
         raise UserError(f"there is no profile '{name}' in {folder}; profiles are {known}.")
-    try:
-        profile = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not readable as YAML ({str(error).splitlines()[0]}).") from None
-    if not isinstance(profile, dict) or not isinstance(profile.get("sweeps") or {}, dict):
-        raise UserError(f"{path}: holds no settings; it should hold {', '.join(PROFILE)}.")
-    sweeps = profile.get("sweeps") or dict.fromkeys(SWEEPS)
-    for what, there, wanted in (("", profile, PROFILE), ("sweeps.", sweeps, SWEEPS)):
-        if wrong := ", ".join(what + setting for setting in sorted(map(str, set(there) ^ set(wanted)))):
+    profile = read_yaml(path, f"it should hold {', '.join(PROFILE)}")
+    sweeps = profile.get("sweeps")
+    if not isinstance(sweeps, dict | None):
+        raise UserError(f"{path}: sweeps is {short(sweeps)}; it should hold {', '.join(SWEEPS)}, or nothing.")
+    for what, there, wanted in (("", profile, PROFILE), ("sweeps.", sweeps or dict.fromkeys(SWEEPS), SWEEPS)):
+        if wrong := _listed(f"{what}{setting}" for setting in set(there) ^ set(wanted)):
             raise UserError(f"{path}: {wrong} unknown or missing; settings are {', '.join(wanted)}.")
     if not isinstance(profile["datasets"], dict):
-        raise UserError(f"{path}: datasets is {profile['datasets']!r}; it should be {KINDS['datasets'][1]}.")
+        raise UserError(f"{path}: datasets is {short(profile['datasets'])}; it should be {KINDS['datasets'][1]}.")
     check_own(str(path), {name: profile[name] for name in OWN})
     for dataset, own in profile["datasets"].items():
-        check_own(f"{path}: datasets.{dataset}", {} if own is None else own)
+        check_own(f"{path}: datasets.{_listed([dataset])}", {} if own is None else own)
     return profile
+
+
+class _Strict(yaml.SafeLoader):
+    """Of two settings of one name YAML would keep the second without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        there: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in there:
+                problem = f"{short(key.value)} is there twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            there.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path, what: str) -> dict[str, Any]:
+    """The settings in a YAML file; `what` says what it should hold. Raises UserError."""
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), _Strict)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); name a YAML file.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # no UTF-8; an impossible date; nested too deeply
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        words = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise UserError(f"{path}{where} is not readable as YAML ({words}); {what}.") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds no settings; {what}.")
+    return found
 
 
 def check_own(what: str, own: Any, names: tuple[str, ...] = OWN) -> None:
     """Check settings of a data set that may be some of `names`; `what` says where they stand. Raises UserError."""
     if not isinstance(own, dict):
-        raise UserError(f"{what} is {own!r}; it should hold some of {', '.join(names)}.")
-    if wrong := ", ".join(sorted(map(str, set(own) - set(names)))):
+        raise UserError(f"{what} is {short(own)}; it should hold some of {', '.join(names)}.")
+    if wrong := _listed(set(own) - set(names)):
         raise UserError(f"{what}: {wrong} unknown; use some of {', '.join(names)}.")
     for name, value in own.items():
         _require(f"{what}: {name}", name, value)
@@ -285,12 +352,17 @@ def check_settings(settings: dict[str, Any]) -> None:
             raise UserError(
                 f"the settings of '{dataset}' lack {missing}: an older version wrote them; run `make reproduce` again."
             )
-    if sweeps := settings["sweeps"]:
+    sweeps = settings["sweeps"]
+    if not isinstance(sweeps, dict | None):
+        raise UserError(f"sweeps is {short(sweeps)}; it should hold {', '.join(SWEEPS)}, or nothing.")
+    if sweeps:
         for name, of_each in (("views", list), ("presets", list), ("own", dict)):
-            given = sweeps[name]
-            if not isinstance(given, dict) or not all(d in SPECS and isinstance(v, of_each) for d, v in given.items()):
-                what = "settings" if name == "own" else "views"
+            given, what = sweeps[name], "settings" if name == "own" else "different views"
+            if not isinstance(given, dict) or not all(
+                d in SPECS and isinstance(v, of_each) and (name == "own" or not v or _is_list(v, _is_text))
+                for d, v in given.items()
+            ):
                 known = ", ".join(SPECS)
-                raise UserError(f"sweeps.{name} is {given!r}; it should list {what} by data set, of {known}.")
+                raise UserError(f"sweeps.{name} is {short(given)}; it should list {what} by data set, of {known}.")
         for dataset, own in sweeps["own"].items():
             check_own(f"sweeps.own.{dataset}", own, OWN_OF_SWEEPS)

@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from . import params
 from .errors import UserError
 from .files import place, replace_file, root
 
 NOTEBOOK = "12_your_own_sensors"
 OF_FILES = ("signals", "labels", "recording", "subject", "label", "classes", "rich", "poor")  # say what the files hold
+WHAT = "it should hold parameters of notebook 12, a line each, as `rate: 200`"
 LOOK = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 img { max-width: 100%; height: auto; }
@@ -38,7 +37,7 @@ def parameters(path: str) -> dict[str, Any]:
     given: dict[str, Any] = {}
     exec(defaults, {}, given)  # literals of our own
     if path:
-        found, name = _read(Path(path).expanduser()), Path(path).stem
+        found, name = params.read_yaml(Path(path).expanduser(), WHAT), Path(path).stem
         given |= {"results": f"results/{name}"}
         if set(OF_FILES) & set(found):
             given |= {"title": name, "rate": 0, "positive": "", "subgroups": []}
@@ -48,19 +47,6 @@ def parameters(path: str) -> dict[str, Any]:
         given |= found
     params.check(NOTEBOOK, given)
     return given
-
-
-def _read(path: Path) -> dict[str, Any]:
-    what = "it should hold parameters of notebook 12, a line each, as `rate: 200`"
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"PARAMETERS: {path} cannot be read ({error.strerror}); name a YAML file.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"PARAMETERS: {path} is not readable as YAML ({str(error).splitlines()[0]}); {what}.") from None
-    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        raise UserError(f"PARAMETERS: {path} holds no parameters; {what}.")
-    return found
 
 
 def run(given: dict[str, Any]) -> Path:

@@ -22,7 +22,7 @@ import yaml
 
 from . import cluster as clusters
 from . import params, processes
-from .errors import UserError
+from .errors import UserError, short
 from .files import replace_file, root
 from .jobs import Job, check_data, plan, read_settings, write_parameters
 from .record_file import other_files, read_record
@@ -193,7 +193,7 @@ def _cause(log: Path, began: float) -> str:
     text = log.read_text(errors="replace") if log.is_file() and log.stat().st_mtime > began - 1 else ""
     if sentences := re.findall(r"^(?:\w+\.)*UserError: (.+)", text, re.MULTILINE):
         return sentences[-1]
-    errors = re.findall(r"^(?:\w+: )?((?:[\w.]*(?:Error|Exception)|error):\s+.+)", text, re.MULTILINE)
+    errors = re.findall(r"^(?:\S+: )?((?:[\w.]*(?:Error|Exception)|error):\s+.+)", text, re.MULTILINE)
     last = " ".join(errors[-1].split()).rstrip(".") if errors else "it ended without a word"
     memory = ", most often because memory was short: set CORES lower" if "Kernel died" in last else ""
     return f"{last}{memory}; see {log}."
@@ -204,7 +204,7 @@ OPTIONS = {
     "datasets": str.split,  # names separated by spaces
     "source": str,
     "raw": lambda text: str(Path(text).resolve()),
-    "seeds": lambda text: list(range(int(text))),  # how many, counted from 0
+    "seeds": lambda text: list(range(min(int(text), params.MOST_SEEDS + 1))),  # how many, counted from 0
     "epochs": int,
     "scale": float,
     "device": str,
@@ -227,7 +227,7 @@ def main(arguments: list[str]) -> int:
         given = {name: _read(name, text) for name in OPTIONS if (text := getattr(known, name).strip())}
         cluster, cores = given.pop("cluster", ""), given.pop("cores", None)
         if cores is not None and not 1 <= cores <= MOST:
-            raise UserError(f"CORES is {cores}; it should be from 1 to {MOST}.")
+            raise UserError(f"CORES is {short(cores)}; it should be from 1 to {MOST}.")
         cores = cores or (0 if cluster else usable_cores())
         return run(read_settings(known.profile, given), cores, extra, cluster, known.dry_run)
     except UserError as error:
@@ -257,11 +257,11 @@ def usable_cores() -> int:
 
 
 def _read(name: str, text: str) -> Any:
-    words = {"seeds": "how many seeds, a whole number from 1", "scale": "a number"}.get(name, "a whole number")
-    with suppress(ValueError):
+    words = {"seeds": "how many seeds, a whole number from 1", "scale": "a number", "raw": params.KINDS["raw"][1]}
+    with suppress(ValueError, OverflowError):
         if (value := OPTIONS[name](text)) != []:
             return value
-    raise UserError(f"{name.upper()} is '{text}'; it should be {words}.")
+    raise UserError(f"{name.upper()} is {short(text)}; it should be {words.get(name, 'a whole number')}.")
 
 
 if __name__ == "__main__":

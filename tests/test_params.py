@@ -13,7 +13,7 @@ import yaml
 
 from rdpd_nb import data, jobs, params
 from rdpd_nb.data import SPECS
-from rdpd_nb.errors import UserError
+from rdpd_nb.errors import UserError, short
 from rdpd_nb.paper import METHODS, Protocol
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -94,6 +94,39 @@ def test_every_view_of_every_data_set(dataset):
     assert params.check("02_teacher", {**GOOD, "dataset": dataset, "view": "all"}).view == "all"
 
 
+LAUGHS: list = ["lol"]  # nine lists of nine, nine times over: a billion words if a message writes them out
+for _ in range(9):
+    LAUGHS = [LAUGHS] * 9
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("seeds", LAUGHS), ("scale", 10**400), ("epochs", 10**30), ("seeds", list(range(1001))), ("raw", "a\nb"),
+     ("raw", "a\0b"), ("results", "x" * 300), ("profile", "x" * 5000), ("profile", "../x"), ("device", "cuda:999")],
+)  # fmt: skip
+def test_a_value_that_is_out_of_all_bounds_is_refused_in_a_short_line(name, value):
+    message = refusal("03_direct", {**GOOD, name: value})
+    assert f"parameter '{name}' is {short(value)}; it should be" in message and len(message) < 500
+    assert message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("epochs: 1\nseeds: [0]\nepochs: 2\n", ", line 3 is not readable as YAML ('epochs' is there twice)"),
+        ("epochs: 2001-99-99\n", " is not readable as YAML (month must be in 1..12)"),
+        ("[" * 2000 + "]" * 2000, " is not readable as YAML (maximum recursion depth exceeded)"),
+        ("5", " holds no settings; it should hold settings."),
+    ],
+)
+def test_settings_that_yaml_would_take_or_end_in_a_traceback_for(tmp_path, text, words):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        params.read_yaml(path, "it should hold settings")
+    assert str(caught.value).startswith(f"{path}{words}")
+
+
 GOOD_VALUES = [
     ("scale", 0),
     ("scale", 1),
@@ -146,7 +179,7 @@ WRONG_VALUES = {
 @pytest.mark.parametrize(("name", "value"), [(name, v) for name, values in WRONG_VALUES.items() for v in values])
 def test_a_wrong_value_is_named_with_what_it_should_be(name, value):
     message = refusal("03_direct", {**GOOD, name: value})
-    assert f"parameter '{name}' is {value!r}; it should be {params.KINDS[name][1]}" in message
+    assert f"parameter '{name}' is {short(value)}; it should be {params.KINDS[name][1]}" in message
 
 
 WRONG_SWEEP_VALUES = [
@@ -205,7 +238,7 @@ WRONG_SWEEP_VALUES = [
 @pytest.mark.parametrize(("notebook", "name", "value"), WRONG_SWEEP_VALUES)
 def test_a_wrong_value_of_a_sweep_or_a_list_of_data_sets(notebook, name, value):
     good = {"08_rich_data_size": FRACTIONS, "09_noise_robustness": NOISE, "10_tables_and_figures": TABLES}[notebook]
-    assert f"parameter '{name}' is {value!r}; it should be {params.KINDS[name][1]}" in refusal(
+    assert f"parameter '{name}' is {short(value)}; it should be {params.KINDS[name][1]}" in refusal(
         notebook, {**good, name: value}
     )
 

@@ -91,8 +91,8 @@ def test_a_wrong_parameter_is_one_sentence_before_anything_runs(change, words, m
     [
         (None, "cannot be read (No such file or directory); name a YAML file"),
         ("rate: [20", "is not readable as YAML"),
-        ("just words", "holds no parameters; it should hold parameters of notebook 12"),
-        ("1: 2", "holds no parameters"),
+        ("just words", "holds no settings; it should hold parameters of notebook 12"),
+        ("1: 2", "unknown parameter 1; the parameters are title"),
         ("\udcff", "is not readable as YAML"),
     ],
 )

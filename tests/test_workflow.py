@@ -278,7 +278,7 @@ def test_a_shell_that_allows_too_little_memory_is_one_sentence_at_once(tmp_path)
             "WorkflowError:\nAt least one job did not end well.\n",
             "WorkflowError: At least one job did not end well; see",
         ),
-        ("snakemake: error: unrecognized arguments: --sedes 3\n", "error: unrecognized arguments: --sedes 3; see"),
+        ("__main__.py: error: unrecognized arguments: --sedes 3\n", "error: unrecognized arguments: --sedes 3; see"),
         ("a line\n", "it ended without a word; see"),
         ("", "it ended without a word; see"),
     ],

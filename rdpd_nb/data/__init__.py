@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from .. import stamps
-from ..errors import UserError
+from ..errors import UserError, short
 from ..files import data_folder, replace_folder, root
 from . import brugada, cache, cinc2012, dsads, hapt, mimic3, pamap2, ptbdb, uci_har
 from .spec import Size, Source, Spec  # noqa: F401  these and the next are what others take from here
@@ -29,7 +29,7 @@ SPECS = {name: module.SPEC for name, module in DATASETS.items()}
 def find(dataset: str) -> ModuleType:
     """The file of a data set; UserError for a name that is not there."""
     if dataset not in DATASETS:
-        raise UserError(f"there is no data set '{dataset}'; use one of {', '.join(DATASETS)}.")
+        raise UserError(f"there is no data set {short(dataset)}; use one of {', '.join(DATASETS)}.")
     return DATASETS[dataset]
 
 
