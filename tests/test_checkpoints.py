@@ -26,6 +26,7 @@ from made_up import (
     student,
     threads,
 )
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from rdpd_nb import engine, stamps
@@ -275,6 +276,29 @@ def without_marks(path: Path) -> None:
     save_file(load_file(path), path)
 
 
+def with_state(change, **marks):
+    """Damage by hand: the same file with other tensors or marks, its digest left as it was."""
+
+    def damage(path: Path) -> None:
+        with safe_open(path, "pt") as file:
+            kept = file.metadata()
+        save_file(change(load_file(path)), path, kept | marks)
+
+    return damage
+
+
+def one_bit(share: float):
+    """Flip a bit at that share of the tensors' bytes."""
+
+    def damage(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        begins = 8 + int.from_bytes(content[:8], "little")
+        content[int(begins + share * (len(content) - 1 - begins))] ^= 1
+        path.write_bytes(content)
+
+    return damage
+
+
 DAMAGE = {
     "empty": lambda path: path.write_bytes(b""),
     "other format": lambda path: path.write_text("<html>404 Not Found</html>"),
@@ -285,6 +309,16 @@ DAMAGE = {
     "data cut off": lambda path: path.write_bytes(path.read_bytes()[:-1]),
     "no marks": without_marks,
     "no number": lambda path: save_file(load_file(path), path, {"epochs": "two"}),
+    "epoch 9 of 4": with_state(lambda state: state, epochs="9"),
+    "epoch 4 of 4": with_state(lambda state: state, epochs="4"),
+    "a tensor missing": with_state(lambda state: {name: t for name, t in state.items() if name != "square"}),
+    "a tensor more": with_state(lambda state: state | {"more": torch.zeros(2)}),
+    "misshapen": with_state(lambda state: state | {"weights": state["weights"][:, :-1].contiguous()}),
+    "turned": with_state(lambda state: state | {"history": state["history"].mT.contiguous()}),
+    "other numbers": with_state(lambda state: state | {"weights": state["weights"].double()}),
+    "no number among them": with_state(lambda state: state | {"mean": state["mean"] * torch.nan}),
+    "two tensors swapped": with_state(lambda state: state | {"mean": state["square"], "square": state["mean"]}),
+    **{f"one bit at {share:.0%}": one_bit(share) for share in (0, 0.13, 0.5, 0.77, 1)},
 }
 
 
@@ -302,6 +336,18 @@ def test_a_damaged_checkpoint_is_said_in_one_line_and_passed_over(damage, poor, 
     assert files(tmp_path) == [path]
     killed(members, poor, 4, tmp_path / "new", 2)
     assert load_file(path).keys() == load_file(files(tmp_path / "new")[0]).keys()  # written over with a sound one
+
+
+def test_the_checkpoint_of_another_training_is_not_taken_for_this_ones(poor, tmp_path):
+    """Of the same form; copied, or renamed by hand."""
+    killed([student(poor, "direct", 1)], poor, 4, tmp_path / "other", 2)
+    members = [student(poor, "direct")]
+    killed(members, poor, 4, tmp_path / "own", 2)
+    (own,) = files(tmp_path / "own")
+    shutil.copyfile(files(tmp_path / "other")[0], own)
+    got, lines = resumed(members, poor, 4, tmp_path / "own")
+    assert "damaged" in lines[0] and not any("going on" in line for line in lines)
+    all_same(got, quietly(members, poor, 4), **BIT_EQUAL)
 
 
 def full_disk(*arguments, **options):
@@ -387,5 +433,5 @@ def test_checkpoints_are_seconds_apart_and_the_last_epoch_has_one_if_any_has(tmp
     for epoch, second in enumerate((5, 19, 20, 39, 41, 42), 1):
         now[0] = second
         kept.write(epoch, state, last=epoch == 6)
-        written.append(kept.read()[0] if kept.read() else None)
+        written.append(kept.read(state)[0] if kept.read(state) else None)
     assert written == [None, None, 3, 3, 5, 6]

@@ -51,7 +51,8 @@ def train(
     setup = Setup(members, windows, resolve_device(device), epochs, patience, updates)
     epochs = setup.epochs  # of the member that may train longest
     saved = Checkpoints(checkpoints, setup.key(), progress, keep)
-    done, state = saved.read() or (0, setup.start())
+    start = setup.start()
+    done, state = saved.read(start) or (0, start)
     if done:  # the file's name only: what a notebook prints is kept, and may be published
         over = done == epochs or bool(state["stopped"].all())
         what = "trained before, taken over" if over else f"going on after epoch {done} of {epochs}"

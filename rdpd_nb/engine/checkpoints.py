@@ -1,4 +1,5 @@
-"""Checkpoints of a training in progress: written whole or not at all, taken up only by the very same training."""
+"""Checkpoints of a training in progress: written whole or not at all, taken up only by the very same training, and only
+with their digest."""
 
 import shutil
 import time
@@ -9,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..data.windows import fingerprint
 from ..errors import UserError
 from ..files import replace_file
 
@@ -26,16 +28,27 @@ class Checkpoints:
         self.progress, self.keep = progress, keep
         self.written = time.monotonic()
 
-    def read(self) -> tuple[int, dict[str, Tensor]] | None:
-        """Epochs done and the state after them, None where there is none; a damaged file is said and passed over."""
+    def read(self, start: dict[str, Tensor]) -> tuple[int, dict[str, Tensor]] | None:
+        """Epochs done and the state after them, of the form of `start`; None where there is none. What is damaged is
+        said and passed over."""
         if not self.path or not self.path.is_file():
             return None
         try:
             with safe_open(self.path, "pt") as file:
-                return int(file.metadata()["epochs"]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+                marks = file.metadata() or {}
+                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            if {n: (t.shape, t.dtype) for n, t in state.items()} != {n: (t.shape, t.dtype) for n, t in start.items()}:
+                raise ValueError("other tensors than this training's")
+            if marks.get("digest") != self._digest(epochs := marks.get("epochs", ""), state):
+                raise ValueError("its digest is another's")
+            return int(epochs), state
+        except (SafetensorError, ValueError, OSError) as error:
             self.progress(f"{self.path} is damaged ({error}); training starts from the beginning")
             return None
+
+    def _digest(self, epochs: str, state: dict[str, Tensor]) -> str:
+        """Of all that a checkpoint says, and of the training that says it."""
+        return fingerprint(self.path.stem, epochs, *(x for n in sorted(state) for x in (n, state[n].numpy())))
 
     def write(self, epochs: int, state: dict[str, Tensor], last: bool = False) -> None:
         """Write the state after `epochs` epochs, if the last time is `SECONDS` ago or these are the `last` ones.
@@ -47,15 +60,15 @@ class Checkpoints:
         ):
             return
         try:
+            state = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
+            marks = {"epochs": str(epochs), "digest": self._digest(str(epochs), state)}
             with replace_file(self.path) as path:
-                save_file(
-                    {name: tensor.cpu().contiguous() for name, tensor in state.items()}, path, {"epochs": str(epochs)}
-                )
+                save_file(state, path, marks)
             if last and self.keep:  # what was kept for other code or parameters has had its time
                 for old in self.path.parent.glob(f"{'[0-9a-f]' * len(self.path.stem)}.safetensors"):
                     if old != self.path:
                         old.unlink()
-        except (UserError, SafetensorError, OSError) as error:
+        except (UserError, OSError) as error:
             self.progress(f"no checkpoint: {error}")
         self.written = time.monotonic()
 
