@@ -137,8 +137,9 @@ def extract_knowledge(
 ) -> list[Knowledge]:
     """What each fitted teacher says of its training windows: one pass of the kept model in evaluation mode.
 
-    Under `Protocol.knowledge` 'training' it is what it said in training mode, in its best epoch. `of`: for each teacher
-    the windows it speaks of, where they are more than it was trained on: those that nobody labelled.
+    Under `Protocol.knowledge` 'training' it is what it said in training mode, in its best epoch; `Protocol.detail` says
+    how much of it crosses. `of`: for each teacher the windows it speaks of, where they are more than it was trained on:
+    those that nobody labelled.
     """
     temperature, by = windows.spec.temperature, of_teachers(windows.protocol)
     trains = [f.member.train for f in teachers]
@@ -156,11 +157,33 @@ def extract_knowledge(
             (F.softmax(logits.double() / temperature, -1).float().numpy(), log_a.double().exp().float().numpy())
             for log_a, logits in outputs
         ]
-    return [
-        Knowledge(window, *arrays, temperature, mark, by, f.best_epoch, len(f.member.train) / len(window))
-        for f, window, arrays in zip(teachers, of, said, strict=True)
-        for mark in [knowledge_fingerprint(windows, window)]
-    ]
+    found = []
+    for f, window, arrays in zip(teachers, of, said, strict=True):
+        label = np.where(np.isin(window, f.member.train), windows.label[window], -1)  # no other did the teacher see
+        arrays = coarser(windows.protocol.detail, *arrays, label)
+        mark = knowledge_fingerprint(windows, window)
+        share = len(f.member.train) / len(window)
+        found.append(Knowledge(window, *arrays, temperature, mark, by, f.best_epoch, share))
+    return found
+
+
+def coarser(detail: str, soft_labels: np.ndarray, attention: np.ndarray, label: np.ndarray) -> list[np.ndarray]:
+    """Soft labels (n, C) and attention (n, M) with as much of each window in them as `Protocol.detail` says.
+
+    Rounded: a value that would be 0 is half a step, for Eq. 10 takes its logarithm; each row sums to 1 again. Class
+    means: of the windows of the same label (n,); one without (-1) is of the class that the teacher finds likeliest.
+    """
+    if detail == "full":
+        return [soft_labels, attention]
+    if detail == "class_means":
+        group = np.where(label >= 0, label, soft_labels.argmax(1))
+        _, at = np.unique(group, return_inverse=True)
+        said = [np.stack([rows[at == g].mean(0, dtype=np.float64) for g in range(at.max() + 1)])[at]
+                for rows in (soft_labels, attention)]  # fmt: skip
+    else:
+        step = 0.1 ** int(detail[0])
+        said = [np.maximum((rows / step).round() * step, step / 2) for rows in (soft_labels, attention)]
+    return [(rows / rows.sum(1, keepdims=True)).astype(np.float32) for rows in said]
 
 
 def digest(seed: int, arrays: dict[str, np.ndarray], marks: dict[str, str]) -> str:

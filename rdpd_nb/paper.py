@@ -21,7 +21,8 @@ DROPOUT = 0.5
 class Protocol:
     """What the paper's text leaves open or the released code does otherwise: one switch each, the text's by default.
 
-    The last three are neither: with them notebooks 8 and 11 take apart why imitation can do harm.
+    The last four are neither: with three of them notebooks 8 and 11 take apart why imitation can do harm; the last is
+    for knowledge that leaves the house.
     """
 
     # Where the teacher's knowledge comes from: one pass of the kept checkpoint in evaluation mode, or what came out
@@ -40,6 +41,8 @@ class Protocol:
     # Where the teacher knows but some of the training windows (Figure 2): L_soft and L_att are means over these, so
     # that their weight stays, or over all windows, so that it falls with the fraction.
     few_rich: Literal["taught", "all"] = "taught"
+    # How much of each window is in the knowledge: all that the teacher says, rounded, or the mean of its class.
+    detail: Literal["full", "2_decimals", "1_decimal", "class_means"] = "full"
 
     def adapt(self, spec: "Spec") -> "Spec":
         """A data set's spec under this protocol."""
@@ -54,7 +57,12 @@ class Protocol:
 
 PAPER = Protocol()  # the text's
 SWITCHES = {name: get_args(hint) for name, hint in get_type_hints(Protocol).items()}  # allowed values, the text's first
-NOT_RELEASED = ("teacher_temperature", "soft_scale", "few_rich")  # switches that the released code has as the text
+NOT_RELEASED = (
+    "teacher_temperature",
+    "soft_scale",
+    "few_rich",
+    "detail",
+)  # switches that the released code has as the text
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 from rdpd_nb.data.windows import split, standardise
 from rdpd_nb.errors import UserError
-from rdpd_nb.knowledge import extract_knowledge, load_by_seed, load_knowledge, of_teachers, save_knowledge
+from rdpd_nb.knowledge import coarser, extract_knowledge, load_by_seed, load_knowledge, of_teachers, save_knowledge
 from rdpd_nb.paper import STUDENT_METHODS, SWITCHES, Protocol
 from rdpd_nb.training import make_member, make_members, predict
 
@@ -215,6 +215,62 @@ def test_knowledge_of_other_classes_or_segments_is_refused(poor):
             UserError, match=r"is of \d+ classes and \d+ segments, MIMIC-III has 8 and 4; run 02_teacher"
         ):
             replace(whole, **{name: wider}).check(poor, split(poor, 0).train)
+
+
+# ------------------------------------------------------------------------------------------- less of each window
+
+SOFT = np.array([[0.61, 0.39], [0.004, 0.996], [0.7, 0.3], [0.2, 0.8]], np.float32)
+ATTENTION = np.array([[0.2, 0.2, 0.6], [0.02, 0.03, 0.95], [0.4, 0.4, 0.2], [0.3, 0.3, 0.4]], np.float32)
+
+
+def test_rounded_knowledge_by_hand():
+    soft, attention = coarser("1_decimal", SOFT, ATTENTION, np.zeros(4, int))
+    np.testing.assert_allclose(soft[0], [0.6, 0.4], rtol=1e-6)
+    np.testing.assert_allclose(soft[1], [0.05 / 1.05, 1 / 1.05], rtol=1e-6)  # 0 is half a step, and both sum to 1 again
+    np.testing.assert_allclose(attention[1], np.array([0.05, 0.05, 1.0]) / 1.1, rtol=1e-6)
+    soft, _ = coarser("2_decimals", SOFT, ATTENTION, np.zeros(4, int))
+    np.testing.assert_allclose(soft[:2], [[0.61, 0.39], [0.005 / 1.005, 1 / 1.005]], rtol=1e-6)
+    even = np.full((1, 30), 1 / 30, np.float32)  # every value rounds to 0
+    np.testing.assert_allclose(coarser("1_decimal", even, even, np.zeros(1, int)), [even, even], rtol=1e-6)
+
+
+def test_class_means_by_hand():
+    """The third window has no label: the teacher finds class 0 likeliest."""
+    soft, attention = coarser("class_means", SOFT, ATTENTION, np.array([1, 1, -1, 0]))
+    np.testing.assert_allclose(soft, [[0.307, 0.693], [0.307, 0.693], [0.45, 0.55], [0.45, 0.55]], rtol=1e-5)
+    np.testing.assert_allclose(attention[0], [0.11, 0.115, 0.775], rtol=1e-5)
+    np.testing.assert_array_equal(attention[0], attention[1])
+
+
+@pytest.mark.parametrize("detail", SWITCHES["detail"])
+def test_a_student_learns_from_knowledge_of_any_detail_and_says_so_in_its_file(detail, tmp_path):
+    rich = make_windows().under(Protocol(detail=detail))
+    parts = split(rich, 0)
+    (teacher,) = quietly([make_member(rich, parts, 0, "teacher", unlabelled=parts.train[:40])], rich)
+    (said,) = extract_knowledge([teacher], rich, "cpu", [parts.train])
+    rows = len(np.unique(said.soft_labels, axis=0))
+    assert rows == 240 if detail == "full" else rows < 240 and (detail != "class_means" or rows <= 8)
+    path = tmp_path / "teacher.knowledge.safetensors"
+    save_knowledge(path, {0: said})
+    poor, taught = select(rich, "hr"), load_knowledge(path, 0)
+    (fitted,) = quietly([make_member(poor, parts, 0, "rdpd", taught, unlabelled=parts.train[:40])], poor)
+    assert np.isfinite(fitted.history["train_loss"]).all()
+    if detail != "full":
+        with pytest.raises(UserError, match=f"another protocol .*detail={detail}"):
+            make_member(select(make_windows(), "hr"), parts, 0, "rdpd", taught, unlabelled=parts.train[:40])
+
+
+def test_class_means_use_no_label_that_the_teacher_did_not_see():
+    rich = make_windows().under(Protocol(detail="class_means"))
+    parts = split(rich, 0)
+    hidden = parts.train[:100]
+    said = []
+    for label in (rich.label, np.where(np.isin(np.arange(len(rich)), hidden), 7 - rich.label, rich.label)):
+        windows = replace(rich, label=label, fingerprint="same")
+        (teacher,) = quietly([make_member(windows, parts, 0, "teacher", unlabelled=hidden)], windows)
+        said += extract_knowledge([teacher], windows, "cpu", [parts.train])
+    np.testing.assert_array_equal(said[0].soft_labels, said[1].soft_labels)
+    np.testing.assert_array_equal(said[0].attention, said[1].attention)
 
 
 # ---------------------------------------------------------------------- (e) a student never needs the rich channels

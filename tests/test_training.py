@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 # Adam makes the rounding of a gradient that is next to nothing larger; a step is 1e-3.
 CLOSE_AFTER_ADAM = {"rtol": 1e-6, "atol": 1e-6}
 # Switches that say what is read, split or scored, and not how a member is trained.
-OF_DATA_OR_SCORE = ("pamap2_held_out", "mimic3_split", "noise_on", "macro_f1")
+OF_DATA_OR_SCORE = ("pamap2_held_out", "mimic3_split", "noise_on", "macro_f1", "detail")
 
 
 # -------------------------------------------------------------------------- what training is, by an independent loop
