@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rdpd_nb.data import SPECS, Size, Spec, pamap2
+from rdpd_nb.data.windows import fingerprint
 from rdpd_nb.errors import UserError
 from rdpd_nb.models import RCNN
 from rdpd_nb.paper import METHODS, METRICS, SWITCHES, Protocol, published, published_score
@@ -127,3 +128,33 @@ def test_a_switch_changes_no_other_data_set_than_its_own():
             assert protocol.adapt(GOOD) is GOOD
     assert Protocol(temperature="5").adapt(replace(GOOD, temperature=2.0)).temperature == 5.0
     assert Protocol(pamap2_held_out="101_105").adapt(pamap2.SPEC).test_subjects == (105,)
+
+
+# What every result hangs on: length, segment, hop, kernel, stride, T, held out; and the names of channels, classes and
+# units with the views' channels, in order, as a digest. Who changes one says so in CHANGELOG.md: numbers change.
+FIXED = {
+    "pamap2": ((256, 64, 50, 8, 4, 5.0, 0.1), "255afa8f98a88522"),
+    "ptbdb": ((2000, 500, 1000, 32, 8, 5.0, 0.1), "67d7416ebbd7a9bd"),
+    "mimic3": ((48, 12, 48, 4, 2, 2.5, 0.1), "3bc3ba27e813d23f"),
+    "dsads": ((125, 25, 125, 8, 4, 5.0, 0.1), "08cae85509e21e58"),
+    "cinc2012": ((48, 12, 48, 4, 2, 2.5, 0.1), "6c0702a3393995dc"),
+    "brugada": ((400, 100, 200, 16, 4, 5.0, 0.2), "9ae08020763b05c5"),
+    "hapt": ((128, 32, 64, 8, 4, 5.0, 0.2), "8618395715cdb4a0"),
+    "uci_har": ((128, 32, 128, 8, 4, 5.0, 0.2), "8618395715cdb4a0"),
+}
+
+
+@pytest.mark.parametrize("dataset", SPECS)
+def test_sizes_and_names_of_a_data_set_are_those_of_the_results(dataset):
+    s = SPECS[dataset]
+    sizes, names = (s.length, s.segment, s.hop, s.kernel, s.stride, s.temperature, s.held_out), FIXED[dataset][1]
+    assert sizes == FIXED[dataset][0]
+    assert fingerprint(*s.channels, "|", *s.classes, "|", s.rate, s.units, s.split, str(s.views)) == names
+
+
+@pytest.mark.parametrize("dataset", SPECS)
+def test_models_are_of_the_papers_sizes(dataset):
+    s, deep = SPECS[dataset], dataset in ("ptbdb", "brugada")
+    phantom = (0, 0) if deep else (128, 32)
+    assert s.teacher == Size((64, 128) if deep else (64,), 32, phantom=phantom[0])
+    assert s.student == Size((16, 32) if deep else (16,), 8, phantom=phantom[1])
