@@ -74,7 +74,6 @@ MODULES = {  # and the tests that answer for each
 COLUMNS = ("mutants", "tried", "killed", "timeout", "accepted", "survived")
 SURVIVORS = TESTS.parent / "build" / "mutants.txt"
 BROKEN = 70  # status of a process in which this program failed, not a test
-SLOW, ENOUGH = 15, 25  # seconds: a test that takes longer is left out, and what goes beyond so many for one mutant
 PAIRS = """Add Sub, Mult Div, BitAnd BitOr, LShift RShift, Lt LtE, Gt GtE, Eq NotEq, Is IsNot, In NotIn, And Or,
 min max, any all, argmin argmax, minimum maximum, floor ceil, sum mean, zeros ones, clamp_min clamp_max, nanmin nanmax,
 cumsum cumprod, startswith endswith, isnan isinf, union1d setdiff1d, lower upper, lstrip rstrip"""
@@ -299,12 +298,15 @@ def import_mutated(path: Path, code: types.CodeType) -> None:
 class Trying:
     """A module's mutants, or a sample of them, and what becomes of each."""
 
-    def __init__(self, module: str, sample: int, seed: int, until: float, jobs: int, folder: Path):
-        self.path, self.until, self.jobs, self.folder = PACKAGE / f"{module}.py", until, jobs, folder
+    def __init__(self, module: str, options: argparse.Namespace, until: float, folder: Path):
+        self.path, self.until, self.folder = PACKAGE / f"{module}.py", until, folder
+        self.jobs, self.seconds, sample = options.jobs, options.seconds, options.sample
         self.files = [str(TESTS / f"test_{name}.py") for name in MODULES[module].split()]
         self.tree = ast.parse(self.path.read_text())
         self.all = mutants(module, self.tree)
-        self.drawn = random.Random(seed).sample(range(len(self.all)), min(sample or len(self.all), len(self.all)))
+        self.drawn = random.Random(options.seed).sample(
+            range(len(self.all)), min(sample or len(self.all), len(self.all))
+        )
 
     def __call__(self) -> dict[int, str]:
         """What became of each that was tried, by its place in `all`."""
@@ -344,7 +346,7 @@ class Trying:
         """The tests that may notice a mutant, the quickest first, and how long they take."""
         names, total = [], 0.0
         for name, (took, lines) in sorted(self.tests.items(), key=lambda test: test[1][0]):
-            if (not mutant.lines or not set(mutant.lines).isdisjoint(lines)) and took < SLOW and total + took < ENOUGH:
+            if (not mutant.lines or not set(mutant.lines).isdisjoint(lines)) and total + took < self.seconds:
                 names, total = [*names, name], total + took
         return names, total
 
@@ -381,6 +383,7 @@ def main() -> None:
     parser.add_argument("modules", nargs="*", help="of rdpd_nb, e.g. losses data/windows; all by default")
     parser.add_argument("--minutes", type=float, default=60, help="in which it ends")
     parser.add_argument("--sample", type=int, default=100, help="most mutants of a module, drawn by seed; 0: all")
+    parser.add_argument("--seconds", type=float, default=25, help="of tests for a mutant: slower ones are left out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
@@ -396,7 +399,7 @@ def main() -> None:
         _load_hypothesis()
         for n, module in enumerate(names):
             until = time.time() + (end - time.time()) / (len(names) - n)
-            trying = Trying(module, options.sample, options.seed, until, options.jobs, Path(folder))
+            trying = Trying(module, options, until, Path(folder))
             found = sorted(trying().items())
             known = {i for i, outcome in found if outcome == "survived" and trying.all[i].key in accepted}
             count = Counter("accepted" if i in known else outcome for i, outcome in found)
