@@ -2,8 +2,12 @@
 
 import hashlib
 import io
+import resource
 import socket
+import struct
+import threading
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -204,6 +208,126 @@ def test_a_raw_folder_that_cannot_be_made(tmp_path, publish):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError):
         download.fetch("pamap2", tmp_path / "file" / "raw", publish(zipped(PAMAP2)))
+
+
+def test_a_file_or_a_link_in_place_of_the_folder(raw, publish):
+    """It was found out after the download."""
+    raw.mkdir()
+    for make in (Path.touch, lambda path: path.symlink_to("nowhere"), lambda path: path.symlink_to("pamap2")):
+        make(raw / "pamap2")
+        with pytest.raises(UserError, match="pamap2 is no folder; take it out"):
+            download.fetch("pamap2", raw, publish(zipped(PAMAP2)))
+        (raw / "pamap2").unlink()
+
+
+def test_a_folder_in_place_of_the_zip(raw, publish):
+    (raw / "pamap2.zip").mkdir(parents=True)
+    with pytest.raises(UserError, match="pamap2.zip is a folder where a file is expected"):
+        download.fetch("pamap2", raw, publish(zipped(PAMAP2)))
+    assert [path.name for path in raw.iterdir()] == ["pamap2.zip"]
+
+
+@pytest.fixture
+def serve():
+    """Answer one request with these bytes, to the letter, then close or reset the connection; the address."""
+    sockets = []
+
+    def answer(payload, reset=False):
+        listener = socket.create_server(("127.0.0.1", 0))
+        sockets.append(listener)
+
+        def run():
+            connection, _ = listener.accept()
+            connection.recv(1 << 16)
+            connection.sendall(payload)
+            if reset:  # RST in place of FIN
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+
+        threading.Thread(target=run, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/set.zip"
+
+    yield answer
+    for listener in sockets:
+        listener.close()
+
+
+OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: chunked\r\n\r\n"
+WHOLE_ZIP = zipped(PAMAP2)
+CHUNK = b"%x\r\n%s\r\n" % (len(WHOLE_ZIP), WHOLE_ZIP)
+ANSWERS = {
+    "cut inside a chunk": OK + CHUNKED + CHUNK[:300],
+    "cut between chunks": OK + CHUNKED + CHUNK,
+    "cut in the length of a chunk": OK + CHUNKED + CHUNK + b"1f",
+    "a chunk of no length": OK + CHUNKED + b"x\r\n" + WHOLE_ZIP,
+    "cut, its length said": OK + b"Content-Length: 9999\r\n\r\n" + WHOLE_ZIP,
+    "cut, its length not said": OK + b"\r\n" + WHOLE_ZIP[:-30],
+    "cut in the header": b"HTTP/1.1 200",
+    "a length that is none": OK + b"Content-Length: many\r\n\r\n" + WHOLE_ZIP,
+    "no answer": b"",
+    "no HTTP": b"220 ftp.example.org ready\r\n",
+    "an endless header": OK + b"X: " + b"x" * 70_000 + b"\r\n\r\n",
+    "not found": b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_that_is_not_whole(raw, serve, answer):
+    message = refusal("pamap2", raw, serve(answer))
+    assert "could not be downloaded (" in message or "is not a whole zip file" in message
+    assert "\n" not in message and message.endswith(".")
+
+
+@pytest.mark.parametrize("answer", [OK + CHUNKED + CHUNK[:300], OK + b"Content-Length: 9999\r\n\r\nPK"])
+def test_a_connection_that_is_reset(raw, serve, answer):
+    assert "could not be downloaded (" in refusal("pamap2", raw, serve(answer, reset=True))
+
+
+@pytest.mark.parametrize("answer", [OK + CHUNKED + CHUNK + b"0\r\n\r\n", OK + b"\r\n" + WHOLE_ZIP])
+def test_a_whole_answer_without_a_length(raw, serve, answer):
+    download.fetch("pamap2", raw, serve(answer))
+    assert names(raw / "pamap2") == ["Protocol/subject101.dat", "readme.pdf"]
+
+
+@pytest.fixture
+def disk():
+    """A disk on which no file can be larger than so many bytes, as near to a full one as a test may come."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("stage", ["while it is downloaded", "while it is unpacked"])
+def test_a_disk_that_is_full(raw, publish, disk, stage):
+    small = zipped(PAMAP2)  # which makes 16 kB
+    content = small if stage == "while it is unpacked" else small.rjust(9000, b"\0")
+    address = publish(content)
+    disk(4000)
+    message = refusal("pamap2", raw, address)
+    assert "could not be written: File too large" in message and "connection" not in message
+
+
+def test_a_disk_that_is_full_of_listed_files(raw, place, disk):
+    disk(500)
+    assert "could not be written: File too large" in refusal("cinc2012", raw, "")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_in_a_zip_of_another_method(raw, publish, method):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("Protocol/subject101.dat", SIGNAL)
+    content = bytearray(buffer.getvalue())
+    content[60:70] = b"\xff" * 10
+    assert "not a whole zip file" in refusal("pamap2", raw, publish(bytes(content)))
+
+
+@pytest.mark.parametrize(
+    "listing", [b"\x89PNG\r\n\x1a\n\0\xff\xfe", "\ufeff404".encode("utf-16"), b"\xff" * 64 + b" a\n"]
+)
+def test_a_list_of_sums_that_is_no_text(raw, publish, listing):
+    name = "ptb-diagnostic-ecg-database-1.0.0/SHA256SUMS.txt"
+    assert "SHA256SUMS.txt lists no SHA-256 sums" in refusal("ptbdb", raw, publish(zipped(PTBDB | {name: listing})))
 
 
 def test_mimic3_is_never_fetched(raw):

@@ -4,17 +4,20 @@ A zip is unpacked and checked by the data set's own `check_download`; files that
 are and compared with the size and the SHA-256 sum stated there. Where a check fails, nothing is kept.
 """
 
+import http.client
+import os
 import sys
 import urllib.request
 import zipfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 from ..errors import UserError
 from ..files import replace_file, replace_folder
-from . import DATASETS, Source, find, raw_root
-from .checks import check_sums
+from . import DATASETS, Source, archives, find, raw_root
+from .checks import check_sums, require_files
 
 
 def fetch(dataset: str, raw: Path, address: str = "") -> Path:
@@ -25,6 +28,8 @@ def fetch(dataset: str, raw: Path, address: str = "") -> Path:
     """
     module = find(dataset)
     source, title, folder = module.SOURCE, module.SPEC.title, raw / dataset
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise UserError(f"{folder} is no folder; take it out or name another for the raw data.")
     if folder.is_dir() and any(folder.iterdir()):
         print(f"{title}: already in {folder}", flush=True)
         return folder
@@ -54,7 +59,9 @@ def _fetch_files(source: Source, title: str, folder: Path, address: str) -> None
 
 def _fetch_archive(module: ModuleType, folder: Path, address: str) -> None:
     source, zip_path = module.SOURCE, folder.with_name(f"{folder.name}.zip")
-    if not zip_path.exists():
+    if os.path.lexists(zip_path):
+        require_files([zip_path])
+    else:
         print(f"{module.SPEC.title}: downloading {source.size} from {address} ({source.licence}) ...", flush=True)
         with replace_file(zip_path) as temporary:
             _download(address, temporary)
@@ -74,19 +81,34 @@ def _fetch_archive(module: ModuleType, folder: Path, address: str) -> None:
 
 
 def _download(address: str, path: Path) -> None:
-    try:
-        with urllib.request.urlopen(address, timeout=60) as response, path.open("wb") as file:
-            size, done, said = int(response.headers.get("Content-Length") or 0), 0, 0
-            while piece := response.read(1 << 20):
-                file.write(piece)
-                done += len(piece)
-                if done - said >= max(size / 10, 50e6):
-                    said = done
-                    print(f"  {done / 1e6:,.0f} MB{f' of {size / 1e6:,.0f} MB' if size else ''}", flush=True)
+    """Write what an address gives into a file; a fault of the disk is left to those who named the file."""
+    with _asking(address):
+        response = urllib.request.urlopen(address, timeout=60)
+        size, done, said = int(response.headers.get("Content-Length") or 0), 0, 0
+    with response, path.open("wb") as file:
+        while True:
+            with _asking(address):
+                piece = response.read(1 << 20)
+            if not piece:
+                break
+            file.write(piece)
+            done += len(piece)
+            if done - said >= max(size / 10, 50e6):
+                said = done
+                print(f"  {done / 1e6:,.0f} MB{f' of {size / 1e6:,.0f} MB' if size else ''}", flush=True)
+        with _asking(address):
             if done < size:
                 raise OSError(f"it broke off after {done:,} of {size:,} bytes")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{address} could not be downloaded ({error}); check the connection and try again.") from None
+
+
+@contextmanager
+def _asking(address: str) -> Iterator[None]:
+    """What a server or the way to it does wrong, as one sentence."""
+    try:
+        yield
+    except (OSError, ValueError, http.client.HTTPException) as error:  # the last: of chunks that are cut
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{address} could not be downloaded ({why}); check the connection and try again.") from None
 
 
 def _unpack(zip_path: Path, folder: Path) -> None:
@@ -95,7 +117,9 @@ def _unpack(zip_path: Path, folder: Path) -> None:
         with zipfile.ZipFile(zip_path) as archive:
             archive.extractall(folder)
             names = [folder / name for name in archive.namelist() if name.endswith(".zip")]
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except (*archives.DAMAGE, archives.REFUSAL) as error:
+        if getattr(error, "errno", None):  # of the disk, not of the file
+            raise
         raise UserError(f"{zip_path} is not a whole zip file and was removed; run the download again.") from None
     for inner in names:
         _unpack(inner, inner.parent)
