@@ -6,10 +6,12 @@ CHARTEVENTS of the real set is mostly what the reader does not want: other items
 as many chosen stays a gigabyte as the real one is filled up with copies of its rows under other items and other stays.
 Each set is read by `data.load` in a fresh process (see readers.py), the smallest also by pandas. How much memory the
 chosen stays need is measured on a simulated set with as many of them as the real one, unfilled. Writes charts.json.
+Seconds of a core (cpu_seconds) are less disturbed by whatever else the machine does than the others.
 """
 
 import gzip
 import json
+import os
 import shutil
 import statistics
 import sys
@@ -19,6 +21,7 @@ from pathlib import Path
 import readers
 
 from rdpd_nb import simulate
+from rdpd_nb.data import mimic3
 from rdpd_nb.files import replace_file
 
 SIZES = (0.5, 2.0, 8.0)  # GB of CHARTEVENTS
@@ -56,11 +59,12 @@ def pack(folder: Path) -> None:
     path.unlink()
 
 
-def measured(root: Path, kind: str) -> dict:
+def measured(root: Path, kind: str, memory: str = mimic3.MEMORY) -> dict:
+    os.environ["RDPD_MEMORY"] = memory
     path = next((root / "mimic3").glob("CHARTEVENTS*"))
-    row = {"kind": kind, "file_mb": path.stat().st_size / 1e6, **readers.read_afresh("mimic3", root)}
+    row = {"memory": memory, "file_mb": path.stat().st_size / 1e6, **readers.read_afresh("mimic3", root)}
     print(
-        f"{kind:22s} {row['file_mb']:8.0f} MB {row['seconds']:7.1f} s ({row['cpu_seconds']:6.1f} s of a core)"
+        f"{kind:24s} {row['file_mb']:8.0f} MB {row['seconds']:7.1f} s ({row['cpu_seconds']:6.1f} s of a core)"
         f" {row['peak_mb']:6.0f} MB of memory {row['windows']:7,d} stays",
         flush=True,
     )
@@ -91,7 +95,7 @@ def main(within: Path) -> None:
         try:
             if not gigabytes:
                 simulate.write("mimic3", folder, 1.0)
-                stays = measured(root, "all chosen stays")
+                stays = [measured(root, f"all chosen stays, {memory}", memory) for memory in (mimic3.MEMORY, "50MB")]
                 continue
             write(folder, gigabytes)
             rows["csv"].append({"gb": gigabytes, **measured(root, f"{gigabytes:g} GB .csv")})
@@ -103,10 +107,10 @@ def main(within: Path) -> None:
     projected = {}
     for kind, of_kind in rows.items():
         projected[kind] = {value: at_full_size(of_kind, value) for value in ("seconds", "cpu_seconds")}
-        projected[kind]["power"] = readers.slope([{**row, "mb": row["gb"]} for row in of_kind])
+        projected[kind]["power"] = readers.slope([{"mb": row["gb"], "seconds": row["cpu_seconds"]} for row in of_kind])
         print(
-            "projected, {:g} GB .{}: {seconds:.0f} s ({cpu_seconds:.0f} s of a core); seconds grow as size to the "
-            "power {power:.2f}".format(FULL, kind, **projected[kind])
+            "projected, {:g} GB .{}: {seconds:.0f} s ({cpu_seconds:.0f} s of a core, which grow as size to "
+            "the power {power:.2f})".format(FULL, kind, **projected[kind])
         )
     result = {"rows": rows, "all_chosen_stays": stays, "equals_pandas": equal, f"projected_{FULL:g}_gb": projected}
     with replace_file(Path(__file__).with_suffix(".json")) as path:

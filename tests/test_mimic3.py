@@ -663,6 +663,7 @@ def test_a_column_that_is_there_twice(tables):
 def small_blocks(monkeypatch):
     monkeypatch.setattr(csv_stream, "BLOCK", 4096)
     monkeypatch.setattr(mimic3, "ROWS_AT_ONCE", 500)
+    monkeypatch.setattr(mimic3, "STAYS_AT_ONCE", 7)
 
 
 def test_blocks_change_nothing(simulated, small_blocks):

@@ -81,7 +81,7 @@ TABLES = {  # the columns the reader needs: whole numbers, texts
     "CHARTEVENTS": (("ICUSTAY_ID", "ITEMID"), ("CHARTTIME", "VALUENUM", "ERROR")),
 }
 MEMORY = "2GB"  # of DuckDB, where $RDPD_MEMORY names no other
-ROWS_AT_ONCE = 100_000  # of CHARTEVENTS that go into DuckDB together
+ROWS_AT_ONCE, STAYS_AT_ONCE = 100_000, 1000  # of CHARTEVENTS that go into DuckDB together; whose means are taken
 IS_TIME = r"[12]\d{3}-\d\d?-\d\d?[ T]\d\d?:\d\d?(:\d\d?(\.\d+)?)?"
 IS_CODE = r"[0-9EV]\d\d[.\d]{0,3}"
 A_TIME = "a time like 2130-05-01 07:00:00"
@@ -116,21 +116,19 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         first = len(stays["subject"])
         progress(f"  {first:,} first ICU stays with one of the eight diagnoses; reading CHARTEVENTS ...")
         counts = _fill_charted(db, paths["CHARTEVENTS"], progress)
-        hourly = _hourly_means(db, counts, ledger)
-    used, stay = np.unique(hourly["stay"], return_inverse=True)
-    if not len(used):
+        series = _hourly_means(db, first, counts, ledger)
+    used = np.isfinite(series).any((1, 2))
+    if not used.any():
         raise UserError(
             f"{folder}: no subject has both one of the eight diagnoses and a charted vital sign: {first:,} first ICU "
             f"stays have the diagnosis; of {counts['rows']:,} rows of CHARTEVENTS {counts['vital']:,} are vital signs, "
             f"{counts['of stays']:,} of them of these stays, {counts['in time']:,} in the first {HOURS} h, 0 plausible "
             "numbers; the tables are not whole or of different releases: download them again."
         )
-    count, said = len(used), f"{table1['subjects']:,} subjects"
+    count, said, series = used.sum(), f"{table1['subjects']:,} subjects", series[used]
     ledger.add("subjects without a charted value removed", subjects=count - first)
     ledger.add("subjects with at least one charted value", subjects=count, table1=said)
 
-    series = np.full((count, HOURS, len(SPEC.channels)), np.nan, np.float32)
-    series[stay, hourly["hour"], hourly["channel"]] = hourly["mean"]
     measured = int(np.isfinite(series).sum())
     rows = pd.DataFrame(series.reshape(-1, len(SPEC.channels)))
     series = rows.groupby(rows.index // HOURS).ffill().to_numpy().reshape(series.shape)  # within each stay
@@ -294,19 +292,22 @@ def _fill_charted(db: "duckdb.DuckDBPyConnection", path: Path, progress: Callabl
     return counts
 
 
-def _hourly_means(db: "duckdb.DuckDBPyConnection", counts: Counter, ledger: Ledger) -> dict[str, np.ndarray]:
-    """stay (a number from 0), hour (0-47), channel, mean of the plausible values of that hour."""
+def _hourly_means(db: "duckdb.DuckDBPyConnection", stays: int, counts: Counter, ledger: Ledger) -> np.ndarray:
+    """(stays, 48, 6) mean of the plausible values of each hour, NaN where there is none."""
     plausible = "NOT erroneous AND value > low AND value < high"
-    db.execute(f"""
-        CREATE TABLE hourly AS
-        SELECT stay, second // 3600 AS hour, channel, count(*) AS charted,
-               count(*) FILTER (WHERE erroneous) AS erroneous,
-               count(*) FILTER (WHERE NOT erroneous AND value IS NULL) AS missing,
-               count(*) FILTER (WHERE {plausible}) AS kept, avg(value) FILTER (WHERE {plausible}) AS mean
-        FROM (SELECT DISTINCT * FROM charted) JOIN items USING (itemid) GROUP BY ALL""")
-    charted, erroneous, missing, kept = db.execute("""
-        SELECT coalesce(sum(charted), 0), coalesce(sum(erroneous), 0), coalesce(sum(missing), 0), coalesce(sum(kept), 0)
-        FROM hourly""").fetchone()
+    series, left = np.full((stays, HOURS, len(SPEC.channels)), np.nan, np.float32), Counter()
+    for first in range(0, stays, STAYS_AT_ONCE):
+        hourly = db.execute(f"""
+            SELECT stay, second // 3600 AS hour, channel, count(*) AS charted,
+                   count(*) FILTER (WHERE erroneous) AS erroneous,
+                   count(*) FILTER (WHERE NOT erroneous AND value IS NULL) AS missing,
+                   count(*) FILTER (WHERE {plausible}) AS kept, avg(value) FILTER (WHERE {plausible}) AS mean
+            FROM (SELECT DISTINCT * FROM charted WHERE stay BETWEEN {first} AND {first + STAYS_AT_ONCE - 1})
+            JOIN items USING (itemid) GROUP BY ALL""").fetchnumpy()
+        left.update({name: hourly[name].sum() for name in ("charted", "erroneous", "missing", "kept")})
+        # Summation order is not fixed in a parallel query: rounding to float32's own digits makes reruns identical.
+        mean = np.ma.filled(hourly["mean"].astype(np.float64), np.nan).round(4)
+        series[hourly["stay"], hourly["hour"], hourly["channel"]] = mean
     ledger.add("rows of CHARTEVENTS", rows=counts["rows"])
     ledger.add("rows without an item removed", rows=-counts["unnamed"])
     ledger.add("other items removed", rows=counts["vital"] + counts["unnamed"] - counts["rows"])
@@ -314,10 +315,9 @@ def _hourly_means(db: "duckdb.DuckDBPyConnection", counts: Counter, ledger: Ledg
     ledger.add("rows without a time removed", rows=-counts["untimed"])
     ledger.add("other hours removed", rows=counts["in time"] + counts["untimed"] - counts["of stays"])
     ledger.add("vital signs charted in the first 48 h", values=counts["in time"])
-    ledger.add("the same once more (stay, item, time, value) removed", values=charted - counts["in time"])
-    ledger.add("marked as an error removed", values=-erroneous)
-    ledger.add("missing values removed", values=-missing)
-    ledger.add("implausible values removed", values=kept + erroneous + missing - charted)
-    # Summation order is not fixed in a parallel query: rounding to float32's own digits makes reruns identical.
-    hourly = db.execute("SELECT stay, hour, channel, mean FROM hourly WHERE kept > 0").fetchnumpy()
-    return hourly | {"mean": hourly["mean"].round(4)}
+    ledger.add("the same once more (stay, item, time, value) removed", values=left["charted"] - counts["in time"])
+    ledger.add("marked as an error removed", values=-left["erroneous"])
+    ledger.add("missing values removed", values=-left["missing"])
+    implausible = left["charted"] - left["erroneous"] - left["missing"] - left["kept"]
+    ledger.add("implausible values removed", values=-implausible)
+    return series

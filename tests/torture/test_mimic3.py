@@ -16,6 +16,7 @@ import outcome
 import pandas as pd
 import pytest
 
+from rdpd_nb import simulate
 from rdpd_nb.data import mimic3
 from rdpd_nb.data.windows import Windows
 
@@ -485,3 +486,23 @@ def test_a_folder_name(end, whole, tmp_path, name):
 def test_other_files_beside_the_tables(end):
     names = ("CHARTEVENTS.csv.bak", "chartevents.csv.gz.part", "._CHARTEVENTS.csv", "CHARTEVENTS_1.csv", "README")
     assert end(lambda folder: [(folder / name).write_text("x") for name in names]) == HARMLESS
+
+
+# ---------------------------------------------------------------------------------------------------- memory
+
+
+def test_what_does_not_fit_is_spilled(tmp_path, monkeypatch, data_home):
+    """2,846 stays with RDPD_MEMORY=20MB: DuckDB uses its folder, the windows are the same, the folder is removed."""
+    simulate.write("mimic3", tmp_path, 0.3)
+    whole, spilled = outcome.read("mimic3", tmp_path), []
+    hourly_means = mimic3._hourly_means
+
+    def looked_at(db, *rest):
+        means = hourly_means(db, *rest)
+        spilled.extend(db.execute("SELECT size FROM duckdb_temporary_files()").fetchall())
+        return means
+
+    monkeypatch.setattr(mimic3, "_hourly_means", looked_at)
+    monkeypatch.setenv("RDPD_MEMORY", "20MB")
+    assert outcome.judge("mimic3", tmp_path, whole) == HARMLESS
+    assert sum(size for (size,) in spilled) > 1e6 and not list(data_home.glob(".spill*"))
