@@ -107,6 +107,18 @@ def replace_folder(path: Path, over: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder beside `path` that is removed afterwards; if this process is killed, by the next one."""
+    with _in_words(path):
+        prefix, suffix = _beside(path)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix, suffix=suffix))
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
 def _in_words(path: Path) -> Iterator[None]:
     """Say in one sentence what keeps `path` from being written. What came of another file, or of no file, is not
     laid at its door."""

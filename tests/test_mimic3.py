@@ -5,12 +5,14 @@ import gzip
 import os
 import re
 import shutil
+import subprocess
 from importlib import resources
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from rdpd_nb import files
 from rdpd_nb.data import csv_stream, mimic3
 from rdpd_nb.errors import UserError
 
@@ -729,7 +731,7 @@ def test_too_little_memory(simulated, monkeypatch, data_home):
     monkeypatch.setenv("RDPD_MEMORY", "1MB")
     with pytest.raises(UserError, match="RDPD_MEMORY=1MB is too little"):
         read(simulated["mimic3"])
-    assert not list(data_home.glob(".spill*"))
+    assert not list(data_home.glob(".rdpd-*"))
 
 
 def test_the_limit_is_duckdbs_and_the_spill_folder_is_removed(simulated, monkeypatch, data_home):
@@ -746,13 +748,24 @@ def test_the_limit_is_duckdbs_and_the_spill_folder_is_removed(simulated, monkeyp
         monkeypatch.setenv("RDPD_MEMORY", wanted)
         read(simulated["mimic3"])
         assert settings["memory_limit"] == said and settings["there"]
-        assert settings["temp_directory"].startswith(str(data_home)) and not list(data_home.glob(".spill*"))
+        assert settings["temp_directory"].startswith(str(data_home)) and not list(data_home.glob(".rdpd-*"))
 
 
 def test_the_spill_folder_is_removed_after_a_fault(tables, data_home):
     (tables / "CHARTEVENTS.csv").write_text("ICUSTAY_ID,ITEMID,CHARTTIME,VALUENUM,ERROR\nx,1,2,3,4\n")
     refusal(tables)
-    assert not list(data_home.glob(".spill*"))
+    assert not list(data_home.glob(".rdpd-*"))
+
+
+def test_what_a_killed_reading_has_spilled_is_removed_by_the_next(simulated, tmp_path, monkeypatch):
+    monkeypatch.setenv("RDPD_DATA", str(tmp_path))
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    left = tmp_path / f".rdpd-{files.MACHINE}-{ended.pid}-x.spill"
+    left.mkdir()
+    (left / "duckdb_temp_storage").write_text("heart rates")
+    read(simulated["mimic3"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_data_folder_that_cannot_be_made(simulated, tmp_path, monkeypatch):

@@ -13,7 +13,6 @@ where they have one of the eight diagnoses.
 import csv
 import os
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import UserError
-from ..files import data_folder
+from ..files import data_folder, temporary_folder
 from ..paper import published
 from . import csv_stream
 from .checks import entries, require_files, require_folder
@@ -147,13 +146,8 @@ def _database() -> "Iterator[duckdb.DuckDBPyConnection]":
     limit, home = os.environ.get("RDPD_MEMORY") or MEMORY, data_folder()
     if not re.fullmatch(r"\d+(\.\d+)? *[MG]i?B", limit, re.I | re.A):
         raise UserError(f"RDPD_MEMORY is '{limit}'; write a number and MB or GB, as in RDPD_MEMORY=4GB.")
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=".spill.", dir=home)
-    except OSError as error:
-        raise UserError(f"{home} could not be written ({error.strerror}); name another folder as RDPD_DATA.") from None
-    with folder as spill:
-        settings = {"memory_limit": limit, "temp_directory": spill, "preserve_insertion_order": False}
+    with temporary_folder(home / "spill") as spill:
+        settings = {"memory_limit": limit, "temp_directory": str(spill), "preserve_insertion_order": False}
         try:
             with duckdb.connect(config=settings) as db:
                 yield db

@@ -505,4 +505,4 @@ def test_what_does_not_fit_is_spilled(tmp_path, monkeypatch, data_home):
     monkeypatch.setattr(mimic3, "_hourly_means", looked_at)
     monkeypatch.setenv("RDPD_MEMORY", "20MB")
     assert outcome.judge("mimic3", tmp_path, whole) == HARMLESS
-    assert sum(size for (size,) in spilled) > 1e6 and not list(data_home.glob(".spill*"))
+    assert sum(size for (size,) in spilled) > 1e6 and not list(data_home.glob(".rdpd-*"))
