@@ -9,7 +9,7 @@ RUN = params.check(TABLES.notebook, TABLES.parameters)
 OUT, FIGURES = RUN.results_root, RUN.figures_folder
 HERE = f"{OUT}/{{dataset}}/{{view}}"  # a data set's view
 ALL = f"{OUT}/{{dataset}}/all"  # all its channels
-GPU = int(config["device"].startswith("cuda"))  # that a notebook which trains asks a cluster for
+GPU = {"gpu": 1} if config["device"].startswith("cuda") else {}  # that a notebook which trains asks a cluster for
 
 
 wildcard_constraints:
@@ -50,7 +50,7 @@ rule teacher:
         record=f"{ALL}/teacher.json",
         notebook=f"{ALL}/teacher.ipynb",
     resources:
-        gpu=GPU,
+        **GPU,
     priority: 98
     message: "{wildcards.dataset}/all/teacher"
     shell: EXECUTE
@@ -71,7 +71,7 @@ for method in STUDENT_METHODS:
             record=f"{HERE}/{method}.json",
             notebook=f"{HERE}/{method}.ipynb",
         resources:
-            gpu=GPU,
+            **GPU,
         priority: 100 - int(METHODS[method].notebook[:2])
         message: f"{{wildcards.dataset}}/{{wildcards.view}}/{method}"
         shell: EXECUTE
@@ -95,7 +95,7 @@ rule rich_data_size:
         record=f"{HERE}/rich_data_size.json",
         notebook=f"{HERE}/rich_data_size.ipynb",
     resources:
-        gpu=GPU,
+        **GPU,
     priority: 92
     message: "{wildcards.dataset}/{wildcards.view}/rich_data_size"
     shell: EXECUTE
@@ -111,7 +111,7 @@ rule noise_robustness:
         record=f"{HERE}/noise_robustness.json",
         notebook=f"{HERE}/noise_robustness.ipynb",
     resources:
-        gpu=GPU,
+        **GPU,
     priority: 91
     message: "{wildcards.dataset}/{wildcards.view}/noise_robustness"
     shell: EXECUTE
@@ -127,7 +127,7 @@ rule presets:
         record=f"{HERE}/presets.json",
         notebook=f"{HERE}/presets.ipynb",
     resources:
-        gpu=GPU,
+        **GPU,
     priority: 97  # it takes longest, waits for nothing else, and nothing waits for it but the tables
     message: "{wildcards.dataset}/{wildcards.view}/presets"
     shell: EXECUTE

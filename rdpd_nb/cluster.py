@@ -3,6 +3,8 @@
 import hashlib
 import shutil
 import subprocess
+import threading
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,9 +13,14 @@ import yaml
 from .errors import UserError
 from .files import root
 
+QUIET = 600  # seconds: longer than Snakemake takes to see that jobs have ended, and to submit the next
 
-def options(cluster: str, folder: Path) -> list[str]:
-    """Snakemake's options for profiles/<cluster> and results in `folder`. Raises UserError where it cannot begin."""
+
+def options(cluster: str, folder: Path) -> tuple[list[str], str]:
+    """Snakemake's options for profiles/<cluster> and results in `folder`, and its jobs' name in SLURM (elsewhere '').
+
+    Raises UserError where it cannot begin.
+    """
     profiles = {path.parent.name: path for path in (root() / "profiles").glob("*/config.yaml")}
     if cluster not in profiles:
         raise UserError(f"CLUSTER is '{cluster}'; it should be one of {', '.join(sorted(profiles))}.")
@@ -24,16 +31,16 @@ def options(cluster: str, folder: Path) -> list[str]:
             f"`pip install -r profiles/{cluster}/requirements.txt`."
         )
     found = ["--workflow-profile", str(profiles[cluster].parent)]
-    if executor == "slurm":
-        # Jobs outlive a Snakemake that is killed; by this name the next one knows them.
-        name = f"rdpd-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
-        if left := queued(name):
-            raise UserError(
-                f"jobs of a reproduction that was killed still write to {folder}; wait for them, or stop them: "
-                f"scancel {' '.join(left)}"
-            )
-        found += ["--slurm-jobname-prefix", name]
-    return found
+    if executor != "slurm":
+        return found, ""
+    # Jobs outlive a Snakemake that is killed; by this name the next one knows them.
+    name = f"rdpd-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
+    if left := queued(name):
+        raise UserError(
+            f"jobs of a reproduction that was killed still write to {folder}; wait for them, or stop them: "
+            f"scancel {' '.join(left)}"
+        )
+    return [*found, "--slurm-jobname-prefix", name], name
 
 
 def queued(name: str) -> list[str]:
@@ -46,3 +53,23 @@ def queued(name: str) -> list[str]:
         raise UserError(f"SLURM does not answer: {' '.join(listed.stderr.split())}.")
     jobs = (line.partition(" ") for line in listed.stdout.splitlines())
     return [number for number, _, of in jobs if of.startswith(f"{name}_")]
+
+
+def kill_if_lost(snakemake: subprocess.Popen, name: str, lost: threading.Event) -> None:
+    """Wait until Snakemake ends; kill it, and say so in `lost`, if SLURM has had none of its jobs for `QUIET` seconds.
+
+    Where slurmctld has been away, or has forgotten jobs, Snakemake's executor (2.8.0) can wait for ever for jobs that
+    have ended. Started again, it finds what they have made.
+    """
+    seen = time.monotonic()
+    while snakemake.poll() is None:
+        time.sleep(QUIET / 20)
+        try:
+            busy = bool(queued(name))
+        except UserError:  # SLURM does not answer: nobody knows
+            busy = True
+        if busy:
+            seen = time.monotonic()
+        elif time.monotonic() - seen > QUIET:
+            lost.set()
+            snakemake.kill()

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -72,14 +73,15 @@ def run(settings: dict[str, Any], cores: int, extra: list[str], cluster: str = "
     config, began = folder / "settings.yaml", time.time()
     written = [config, *(folder / f"{job.name}.parameters.yaml" for job in jobs)]
     with _locked(folder) as lock, _put_back(written if dry else []):
-        chosen = ["--cores", str(cores)] * bool(cores) + (clusters.options(cluster, folder) if cluster else [])
+        there, name = clusters.options(cluster, folder) if cluster else ([], "")
         with replace_file(config) as temporary:
             temporary.write_text(yaml.safe_dump(settings, sort_keys=False))
         for job in jobs:
             write_parameters(job, folder)
         if not dry:
             remove_foreign_records(jobs, folder)
-        status, failed = _snakemake(config, [*chosen, *extra, *["--dry-run"] * dry], folder, lock)
+        options = ["--cores", str(cores)] * bool(cores) + there + extra + ["--dry-run"] * dry
+        status, failed = _snakemake(config, options, folder, lock, name)
     if status and failed:
         print(f"not done: {', '.join(sorted(failed))} failed; the same command goes on where it was", flush=True)
     elif status:
@@ -150,8 +152,11 @@ def _put_back(paths: list[Path]) -> Iterator[None]:
                 os.utime(path, ns=(was[1].st_atime_ns, was[1].st_mtime_ns))
 
 
-def _snakemake(config: Path, options: list[str], folder: Path, lock: int) -> tuple[int, set[str]]:
-    """Run Snakemake with a line of ours a finished or failed job; return its exit status and the failed jobs' names."""
+def _snakemake(config: Path, options: list[str], folder: Path, lock: int, slurm: str = "") -> tuple[int, set[str]]:
+    """Run Snakemake with a line of ours a finished or failed job; return its exit status and the failed jobs' names.
+
+    slurm: what its jobs there are called; it is started again where it has lost sight of them.
+    """
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", root() / "Snakefile", "--directory", root()),
         *("--configfile", config, "--rerun-incomplete", "--keep-going"),
@@ -162,8 +167,10 @@ def _snakemake(config: Path, options: list[str], folder: Path, lock: int) -> tup
         **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"},
         "pass_fds": (lock,),  # if this process is killed, the lock is there for as long as Snakemake
     }
-    began, names, finished, failed = time.time(), {}, "", set()
+    began, names, finished, failed, ended, lost = time.time(), {}, "", set(), "", threading.Event()
     with (folder / "snakemake.log").open("w") as file, processes.ending_with_us(command, **how) as process:
+        if slurm:
+            threading.Thread(target=clusters.kill_if_lost, args=(process, slurm, lost), daemon=True).start()
         for line in process.stdout:
             file.write(line)
             file.flush()
@@ -172,15 +179,22 @@ def _snakemake(config: Path, options: list[str], folder: Path, lock: int) -> tup
             elif match := re.match(r"Finished job(?:id)?:? (\d+)", line):
                 finished = names.get(match[1], "")
                 failed.discard(finished)  # a cluster's jobs are tried again
+            elif match := re.match(r"    message: SLURM-job .* SLURM status is: '(\w+)'", line):
+                ended = match[1].replace("FAILED", "")  # else TIMEOUT, CANCELLED, NODE_FAIL, ...
             elif match := re.match(r"    jobid: (\d+)", line):  # of an error
                 name = names.get(match[1])
                 if name and name not in failed:
-                    print(f"error: {name}: {_cause(folder / f'{name}.log', began)}", file=sys.stderr, flush=True)
+                    why = f"SLURM ended its job ({ended})" if ended else _cause(folder / f"{name}.log", began)
+                    print(f"error: {name}: {why}", file=sys.stderr, flush=True)
                     failed.add(name)
+                ended = ""
             elif (match := re.match(r"(\d+) of (\d+) steps", line)) and finished:
                 done, of, seconds = int(match[1]), int(match[2]) - 1, time.time() - began  # less Snakemake's rule 'all'
                 left = f"{_minutes(seconds)}, about {_minutes(seconds / done * (of - done))} left"
                 print(f"  {done:3d} of {of}  {finished:32s} {left}", flush=True)
+    if lost.is_set():
+        print("SLURM has none of the jobs that Snakemake waits for; it is started again", flush=True)
+        return _snakemake(config, options, folder, lock, slurm)
     return process.returncode, failed
 
 

@@ -1,6 +1,9 @@
 """What is said before a reproduction goes to a cluster, and what Snakemake is asked. With a real SLURM: tests/slurm."""
 
 import re
+import signal
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -28,8 +31,9 @@ def squeue(tmp_path, monkeypatch):
 
 
 def test_jobs_that_a_killed_reproduction_left_are_named_and_those_of_other_folders_are_not_minded(squeue, tmp_path):
-    here, _ = cluster.options("slurm", tmp_path / "here")[-1], squeue("7 rdpd-00000000_a\n8 somebody elses")
-    assert cluster.options("slurm", tmp_path / "here")[-1] == here != cluster.options("slurm", tmp_path / "there")[-1]
+    here, there = (cluster.options("slurm", tmp_path / name)[1] for name in ("here", "there"))
+    squeue("7 rdpd-00000000_a\n8 somebody elses\n9 ")
+    assert cluster.options("slurm", tmp_path / "here")[1] == here != there
     squeue(f"7 rdpd-00000000_a\n12 {here}_uuid\n13 {here}_uuid")
     with pytest.raises(UserError, match=r"killed still write to .*here; .*: scancel 12 13$"):
         cluster.options("slurm", tmp_path / "here")
@@ -68,3 +72,43 @@ def test_on_a_cluster_nothing_is_asked_of_this_machine(squeue, tmp_path, monkeyp
     ((*start, profile, _, _, dry),) = asked
     assert start[: len(cores)] == cores and profile == str(ROOT / "profiles/slurm") and dry == "--dry-run"
     assert ("--cores" in asked[0]) == bool(cores)
+
+
+def test_a_snakemake_whose_jobs_slurm_does_not_have_is_killed_and_one_of_which_nothing_is_known_is_not(
+    squeue, monkeypatch
+):
+    monkeypatch.setattr(cluster, "QUIET", 0.2)
+
+    def killed() -> bool:
+        snakemake, lost = subprocess.Popen(["sleep", "1"]), threading.Event()
+        cluster.kill_if_lost(snakemake, "rdpd-here", lost)
+        assert snakemake.wait() == (-signal.SIGKILL if lost.is_set() else 0)
+        return lost.is_set()
+
+    squeue("12 rdpd-there_uuid")
+    assert killed()
+    squeue("12 rdpd-here_uuid")
+    assert not killed()
+    squeue("slurm_load_jobs error: Unable to contact slurm controller", 1)
+    assert not killed()
+
+
+def test_a_snakemake_that_was_killed_because_it_lost_its_jobs_is_started_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(reproduce, "root", lambda: tmp_path)
+    commands = iter(
+        [["sleep", "100"], ["echo", "Job 1: ptbdb/all/teacher\nFinished jobid: 1\n1 of 2 steps (50%) done"]]
+    )
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **options: popen(next(commands), **options))
+
+    def lose(process, name, lost):
+        assert name == "rdpd-here"
+        if process.args == ["sleep", "100"]:
+            lost.set()
+            process.kill()
+
+    monkeypatch.setattr(cluster, "kill_if_lost", lose)
+    with (tmp_path / "lock").open("w") as lock:
+        status, _ = reproduce._snakemake(tmp_path, [], tmp_path / "snakemake.log", lock.fileno(), "rdpd-here")
+    lines = capsys.readouterr().out.splitlines()
+    assert status == 0 and "started again" in lines[0] and "ptbdb/all/teacher" in lines[1]

@@ -1,0 +1,294 @@
+"""The tiny profile on a real SLURM, with jobs, daemons and the submitting side killed half-way: `make test-slurm`.
+
+As root on Debian or Ubuntu, where it installs slurm-wlm and munge if they are not there; elsewhere it skips.
+It starts a cluster of one node on the loopback host, without accounting and cgroups. What a reproduction ends with
+there is what it ends with on this machine alone.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).parents[2]
+ETC = Path("/etc/slurm")  # Debian's; Snakemake's executor hides $SLURM_CONF from the srun inside a job
+CONF = """
+ClusterName=loopback
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+CredType=cred/munge
+SlurmctldPort=16817
+SlurmdPort=16818
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SlurmdParameters=config_overrides
+ReturnToService=2
+KillWait=5
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=100000 Gres=gpu:1 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+SAID = "submit_batch_job|_job_complete|KILL_JOB|equeue|Recovered|ecover|Allocate|_start_job|Terminate|not responding"
+RESULTS = "results of $(touch pwned) `touch pwned`"  # no shell on the way may read this
+QUIET = 90  # seconds, in place of ten minutes: no job is as long here
+MAIN = f"""
+import sys
+from rdpd_nb import cluster, reproduce
+cluster.QUIET = {QUIET}
+sys.exit(reproduce.main(sys.argv[1:]))
+"""
+ON_SLURM = ("--cluster", "slurm", "--slurm-init-seconds-before-status-checks", "2")
+OTHERWISE = ("seconds", "git_commit")  # of a record
+
+
+def until(condition: Callable, seconds: float = 60):
+    """What the condition says, as soon as it says something."""
+    deadline = time.monotonic() + seconds
+    while not (said := condition()):
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.2)
+    return said
+
+
+def ask(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+def queue() -> list[str]:
+    return ask("squeue", "--noheader", "--format", "%i").split()
+
+
+class Slurm:
+    """A cluster of this machine; its daemons are children of this process."""
+
+    def __init__(self):
+        self.daemons: dict[str, subprocess.Popen] = {}
+        self.folder = folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+        folder.chmod(0o755)  # munged wants its socket where everybody may go
+        host = socket.gethostname().split(".")[0]
+        for name in ("state", "spool"):
+            (folder / name).mkdir()
+        (folder / "key").write_bytes(os.urandom(128))
+        (folder / "key").chmod(0o600)
+        ETC.mkdir(exist_ok=True)
+        (ETC / "slurm.conf").write_text(CONF.format(host=host, folder=folder))
+        (ETC / "gres.conf").write_text("Name=gpu File=/dev/null\n")  # a GPU in name alone
+        munge = {"socket": "munge.socket", "key-file": "key", "pid-file": "pid", "seed-file": "seed", "log-file": "log"}
+        self._begin("munged", "--foreground", *(f"--{option}={folder / name}" for option, name in munge.items()))
+
+    def _begin(self, name: str, *options: str) -> None:
+        with (self.folder / f"{name}.log").open("a") as log:
+            self.daemons[name] = subprocess.Popen([shutil.which(name), *options], stdout=log, stderr=log)
+
+    def begin(self) -> None:
+        until(lambda: (self.folder / "munge.socket").exists())
+        for name in ("slurmctld", "slurmd"):
+            self._begin(name, "-D")
+        until(lambda: re.match("idle|mix|alloc", ask("sinfo", "--noheader", "--format", "%T")))
+
+    def end(self, number: int = signal.SIGKILL) -> None:
+        """The daemons that run jobs; not the one by which they trust each other."""
+        for name in ("slurmctld", "slurmd"):
+            if name in self.daemons:
+                self.daemons[name].send_signal(number)
+                self.daemons[name].wait(60)
+
+    def remove(self) -> None:
+        if queue():
+            ask("scancel", "--user", "root")
+            until(lambda: not queue())
+        self.end(signal.SIGTERM)
+        self.daemons["munged"].terminate()
+        self.daemons["munged"].wait(60)
+        for name in ("slurm.conf", "gres.conf"):
+            (ETC / name).unlink()
+        shutil.rmtree(self.folder)
+
+    def log(self) -> str:
+        lines = (self.folder / "slurmctld.log").read_text().splitlines()
+        return "\n".join(line for line in lines if re.search(SAID, line))
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[Slurm]:
+    if os.geteuid():
+        pytest.skip("needs root, to install SLURM and to start its daemons")
+    if (ETC / "slurm.conf").exists():
+        pytest.skip(f"{ETC / 'slurm.conf'} is there: this machine has a SLURM of its own")
+    if not all(map(shutil.which, ("slurmctld", "slurmd", "munged"))):
+        if not shutil.which("apt-get"):
+            pytest.skip("there is no apt-get, to install slurm-wlm and munge")
+        for command in (["update"], ["install", "-y", "--no-install-recommends", "slurm-wlm", "munge"]):
+            env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+            done = subprocess.run(["apt-get", "-qq", *command], env=env, capture_output=True, text=True, timeout=600)
+            if done.returncode:
+                pytest.skip(f"slurm-wlm and munge cannot be installed: {done.stderr.strip().splitlines()[-1]}")
+    cluster = Slurm()
+    try:
+        cluster.begin()
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+# ------------------------------------------------------------------------------------------------ reproductions
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def reproduce(folder: Path, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", MAIN, "--profile", "tiny", "--results", folder / RESULTS, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "RDPD_DATA": str(folder / "data")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def said(run: subprocess.Popen, seconds: float = 1200) -> str:
+    text, _ = run.communicate(timeout=seconds)
+    print(text)
+    return text
+
+
+def processes() -> Iterator[tuple[int, str, dict[str, str]]]:
+    """Number, command and environment of every process."""
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            command, variables = ((place / name).read_bytes().decode() for name in ("cmdline", "environ"))
+        except OSError:  # it has ended
+            continue
+        named = dict(variable.partition("=")[::2] for variable in variables.split("\0"))
+        yield int(place.name), command.replace("\0", " "), named
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            found += [int(status.parent.name)] * (int(status.read_text().rpartition(")")[2].split()[1]) == pid)
+        except OSError:
+            continue
+    return found
+
+
+def running(*names: str) -> tuple[str, int, str]:
+    """The first notebook of these that runs: its name, its papermill and its job of SLURM's."""
+
+    def look() -> tuple[str, int, str] | None:
+        for pid, command, variables in processes():
+            for name in names:
+                if "papermill" in command and f"/{name}.part.ipynb" in command and "SLURM_JOB_ID" in variables:
+                    if children(pid):  # its kernel has begun
+                        return name, pid, variables["SLURM_JOB_ID"]
+
+    return until(look, 900)
+
+
+def made(folder: Path) -> dict[str, object]:
+    """All that a reproduction has left, by file, less what is of the moment."""
+    found = {}
+    for path in folder.rglob("*"):
+        name = str(path.relative_to(folder))
+        if path.suffix == ".safetensors":
+            found[name] = {key: value.tobytes() for key, value in load_file(path).items()}
+        elif path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                found[name] = {key: file[key].tobytes() for key in file.files}
+        elif path.suffix in (".csv", ".md", ".tex") and "latency" not in name:
+            found[name] = path.read_text()
+        elif path.suffix == ".json" and "made/" not in name:
+            record = json.loads(path.read_text())
+            found[name] = {key: value for key, value in record.items() if key not in OTHERWISE}
+    return found
+
+
+STUDENTS = [f"lead_i/{method}" for method in ("direct", "kd", "rdpd_r1", "rdpd_r2", "rdpd")]
+
+
+def test_a_run_on_slurm_with_all_sorts_killed_leaves_what_a_run_on_this_machine_leaves(slurm, folder):
+    began = time.monotonic()
+    alone = reproduce(folder, "--cores", "2")
+    assert "done in" in said(alone) and alone.returncode == 0
+    expected = made(folder / RESULTS)
+    shutil.rmtree(folder / RESULTS)
+    shutil.rmtree(folder / "data")
+    print(f"on this machine alone: {time.monotonic() - began:.0f} s; {len(expected)} files to compare")
+
+    began = time.monotonic()
+    run = reproduce(folder, *ON_SLURM)
+    *_, job = running("all/preprocessing")
+    print(f"job {job}, the preprocessing, is cancelled by scancel")
+    ask("scancel", job)
+    _, papermill, job = running("all/teacher")
+    print(f"job {job}, the teacher: its kernel is killed by kill -9")
+    os.kill(children(papermill)[0], signal.SIGKILL)
+    first, _, job = running(*STUDENTS)
+    print(f"job {job}, {first}, runs; slurmctld and slurmd are killed by kill -9, and back after 20 s")
+    slurm.end()
+    time.sleep(20)
+    slurm.begin()
+    second, _, job = running(*(name for name in STUDENTS if name != first))
+    print(f"job {job}, {second}, is put back into the queue by scontrol requeue")
+    ask("scontrol", "requeue", job)
+    *_, job = running("tiny/tables")
+    print(f"job {job}, the tables, runs; all that submits is killed by kill -9, as where the login node goes down")
+    for pid in (*children(run.pid), run.pid):
+        os.kill(pid, signal.SIGKILL)
+    text = said(run)
+    assert re.search(r"\d+ of \d+ +ptbdb/all/teacher .* left", text), "no progress with the time left"
+    assert "started again" in text, "Snakemake waits for jobs that SLURM no longer names"
+    refused = reproduce(folder, *ON_SLURM)
+    (command,) = re.findall(r"scancel [\d ]+$", said(refused), re.MULTILINE)
+    assert refused.returncode == 2 and job in command.split()
+    ask(*command.split())
+    until(lambda: not queue())
+    again = reproduce(folder, *ON_SLURM)
+    assert "done in" in said(again) and again.returncode == 0
+    print(f"on SLURM: {time.monotonic() - began:.0f} s\n{slurm.log()}")
+
+    found = made(folder / RESULTS)
+    assert len(expected) > 50 and set(found) == set(expected)
+    assert [name for name in found if found[name] != expected[name]] == []
+    left = [path.name for path in (folder / RESULTS).rglob("*") if ".part." in path.name or path.name.startswith(".r")]
+    assert left == [] and not list(ROOT.glob("pwned")) and not list(folder.rglob("pwned"))
+
+
+def test_a_gpu_is_asked_for_where_it_trains_and_ctrl_c_takes_the_jobs_back(slurm, folder):
+    run = reproduce(folder, *ON_SLURM, "--device", "cuda")
+    asked = {}
+    for name in ("all/preprocessing", "all/teacher"):
+        *_, job = running(name)
+        asked[name] = re.findall(r"TresPerJob=(\S+)", ask("scontrol", "show", "job", job))
+    run.send_signal(signal.SIGINT)
+    said(run)
+    assert run.returncode == 130 and until(lambda: not queue())
+    assert asked == {"all/preprocessing": [], "all/teacher": ["gres:gpu:1"]}
