@@ -4,6 +4,7 @@ Which notebooks there are, with which parameters, says `jobs.plan`; what waits f
 """
 
 import argparse
+import errno
 import fcntl
 import os
 import re
@@ -76,6 +77,8 @@ def run(settings: dict[str, Any], cores: int, extra: list[str], cluster: str = "
         there, name = clusters.options(cluster, folder) if cluster else ([], "")
         with replace_file(config) as temporary:
             temporary.write_text(yaml.safe_dump(settings, sort_keys=False))
+        if not dry:
+            _end_the_future(folder, config.stat().st_mtime)
         for job in jobs:
             write_parameters(job, folder)
         if not dry:
@@ -85,7 +88,7 @@ def run(settings: dict[str, Any], cores: int, extra: list[str], cluster: str = "
     if status and failed:
         print(f"not done: {', '.join(sorted(failed))} failed; the same command goes on where it was", flush=True)
     elif status:
-        print(f"error: Snakemake failed: {_cause(folder / 'snakemake.log', began)}", file=sys.stderr)
+        print(f"error: Snakemake failed: {_cause(folder / 'snakemake.log', {})}", file=sys.stderr)
     elif dry:
         print(f"nothing was run; {folder / 'snakemake.log'} says what would be")
     else:
@@ -133,7 +136,21 @@ def _lock(file: IO) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system even if this process is killed
     except BlockingIOError:
         return False
+    except OSError as error:  # a shared file system that is mounted without locks
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        print(f"  {file.name}: no locks here ({error.strerror}); see to it that no other reproduction writes there")
     return True
+
+
+def _end_the_future(folder: Path, now: float) -> None:
+    """Give files whose time is yet to come, from a clock that was ahead, a time just before now: what is made from them
+    would look too old to Snakemake and be thrown away, and they themselves too new to be made again."""
+    ahead = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mtime > now]
+    for path in ahead:
+        os.utime(path, (now - 2, now - 2))  # before what is written next, also where times are whole seconds
+    if ahead:
+        print(f"  {len(ahead)} files in {folder} were of the future, by a clock that was ahead; now they are of today")
 
 
 @contextmanager
@@ -168,6 +185,7 @@ def _snakemake(config: Path, options: list[str], folder: Path, lock: int, slurm:
         "pass_fds": (lock,),  # if this process is killed, the lock is there for as long as Snakemake
     }
     began, names, finished, failed, ended, lost = time.time(), {}, "", set(), "", threading.Event()
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.log")}  # a node's clock need not be this one's
     with (folder / "snakemake.log").open("w") as file, processes.ending_with_us(command, **how) as process:
         if slurm:
             threading.Thread(target=clusters.kill_if_lost, args=(process, slurm, lost), daemon=True).start()
@@ -184,7 +202,7 @@ def _snakemake(config: Path, options: list[str], folder: Path, lock: int, slurm:
             elif match := re.match(r"    jobid: (\d+)", line):  # of an error
                 name = names.get(match[1])
                 if name and name not in failed:
-                    why = f"SLURM ended its job ({ended})" if ended else _cause(folder / f"{name}.log", began)
+                    why = f"SLURM ended its job ({ended})" if ended else _cause(folder / f"{name}.log", before)
                     print(f"error: {name}: {why}", file=sys.stderr, flush=True)
                     failed.add(name)
                 ended = ""
@@ -202,9 +220,11 @@ def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
-def _cause(log: Path, began: float) -> str:
-    """What a program that failed has said since: a UserError's sentence, else the last error in its log."""
-    text = log.read_text(errors="replace") if log.is_file() and log.stat().st_mtime > began - 1 else ""
+def _cause(log: Path, before: dict[Path, int]) -> str:
+    """What a program that failed has said: a UserError's sentence, else the last error in its log, if that is not one
+    of those from before."""
+    said = log.is_file() and log.stat().st_mtime_ns != before.get(log)
+    text = log.read_text(errors="replace") if said else ""
     if sentences := re.findall(r"^(?:\w+\.)*UserError: (.+)", text, re.MULTILINE):
         return sentences[-1]
     errors = re.findall(r"^(?:\S+: )?((?:[\w.]*(?:Error|Exception)|error):\s+.+)", text, re.MULTILINE)

@@ -99,7 +99,9 @@ def test_a_snakemake_that_was_killed_because_it_lost_its_jobs_is_started_again(t
         [["sleep", "100"], ["echo", "Job 1: ptbdb/all/teacher\nFinished jobid: 1\n1 of 2 steps (50%) done"]]
     )
     popen = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", lambda command, **options: popen(next(commands), **options))
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda command, **how: popen(next(commands) if "snakemake" in command else command, **how)
+    )
 
     def lose(process, name, lost):
         assert name == "rdpd-here"
@@ -109,6 +111,25 @@ def test_a_snakemake_that_was_killed_because_it_lost_its_jobs_is_started_again(t
 
     monkeypatch.setattr(cluster, "kill_if_lost", lose)
     with (tmp_path / "lock").open("w") as lock:
-        status, _ = reproduce._snakemake(tmp_path, [], tmp_path / "snakemake.log", lock.fileno(), "rdpd-here")
+        status, _ = reproduce._snakemake(tmp_path, [], tmp_path, lock.fileno(), "rdpd-here")
     lines = capsys.readouterr().out.splitlines()
     assert status == 0 and "started again" in lines[0] and "ptbdb/all/teacher" in lines[1]
+
+
+def test_what_slurm_ended_is_said_in_its_word_and_a_failed_notebook_in_its_own(tmp_path, monkeypatch, capfd):
+    message = "    message: SLURM-job '{}' failed, SLURM status is: '{}'. Detailed failure reason unavailable."
+    lines = ["Job 1: ptbdb/all/teacher", "Job 2: ptbdb/all/direct", message.format(7, "TIMEOUT"), "    jobid: 1"]
+    lines += [message.format(8, "FAILED"), "    jobid: 2"]
+    popen = subprocess.Popen
+    monkeypatch.setattr(
+        subprocess,
+        "Popen",
+        lambda command, **how: popen(["echo", "\n".join(lines)] if "snakemake" in command else command, **how),
+    )
+    monkeypatch.setattr(reproduce, "_cause", lambda log, before: f"said in {log.name}")
+    with (tmp_path / "lock").open("w") as lock:
+        _, failed = reproduce._snakemake(tmp_path, [], tmp_path, lock.fileno())
+    assert failed == {"ptbdb/all/teacher", "ptbdb/all/direct"}
+    first, second = capfd.readouterr().err.splitlines()
+    assert first == "error: ptbdb/all/teacher: SLURM ended its job (TIMEOUT)"
+    assert second == "error: ptbdb/all/direct: said in direct.log"

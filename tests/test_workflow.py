@@ -1,5 +1,6 @@
 """The real workflow on a profile of its own, `tiny`: everything once, then reruns, a kill, and bad input."""
 
+import errno
 import json
 import os
 import re
@@ -175,6 +176,44 @@ def test_a_changed_training_makes_stale_all_but_what_is_read(marks_after):
     assert change("losses.py", "# a comment\n") == set()
 
 
+def test_work_of_a_clock_that_was_ahead_is_seen_as_older_than_what_is_written_now(tmp_path, monkeypatch, capsys):
+    """Else a record from tomorrow would look up to date whatever changes today, and a parameter file from tomorrow
+    would make Snakemake throw away whatever is made from it today."""
+    monkeypatch.setattr(reproduce, "_snakemake", lambda *given: (0, set()))
+    record, teacher = tmp_path / "tiny/ptbdb/all/preprocessing.ipynb", tmp_path / "tiny/ptbdb/all/teacher.ipynb"
+    parameters = record.with_name("preprocessing.parameters.yaml")
+    assert reproduce.main(["--profile", "tiny", "--results", str(tmp_path)]) == 0
+    record.touch()
+    teacher.touch()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+    tomorrow = time.time() + 86_400
+    for path in (record, record.with_name("teacher.parameters.yaml")):
+        os.utime(path, (tomorrow, tomorrow))
+    assert reproduce.main(["--profile", "tiny", "--results", str(tmp_path), "--dry-run"]) == 0
+    assert record.stat().st_mtime == pytest.approx(tomorrow), "a dry run changes nothing"
+    monkeypatch.setattr(jobs.stamps, "code", lambda *modules: "another package")
+    assert reproduce.main(["--profile", "tiny", "--results", str(tmp_path)]) == 0
+    assert "2 files in" in capsys.readouterr().out
+    assert record.stat().st_mtime < parameters.stat().st_mtime < time.time() + 1
+    assert teacher.stat().st_mtime_ns == before[teacher]
+
+
+def test_a_file_system_without_locks_is_said_and_worked_on(tmp_path, monkeypatch, capsys):
+    def refuse(number: int):
+        def flock(file, how):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(reproduce.fcntl, "flock", flock)
+
+    for number in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+        refuse(number)
+        with reproduce._locked(tmp_path):
+            assert f"no locks here ({os.strerror(number)}); see to it" in capsys.readouterr().out
+    refuse(errno.EIO)
+    with pytest.raises(OSError), reproduce._locked(tmp_path):
+        pass
+
+
 def test_a_data_set_without_simulator_is_one_sentence(monkeypatch, tmp_path):
     monkeypatch.delitem(simulate.WRITERS, "ptbdb")
     settings = reproduce.read_settings("tiny", {"results": str(tmp_path)})
@@ -286,9 +325,10 @@ def test_a_shell_that_allows_too_little_memory_is_one_sentence_at_once(tmp_path)
 def test_what_a_failed_program_said_last_is_one_sentence(tmp_path, log, said):
     path = tmp_path / "rdpd.log"
     path.write_text(log)
-    cause = reproduce._cause(path, time.time())
+    os.utime(path, (0, 0))  # by the clock of another machine, far behind
+    cause = reproduce._cause(path, {})
     assert said in cause and "\n" not in cause
-    assert "without a word" in reproduce._cause(path, time.time() + 60), "said by an earlier run"
+    assert "without a word" in reproduce._cause(path, {path: path.stat().st_mtime_ns}), "said by an earlier run"
 
 
 def test_a_failed_notebook_is_said_when_it_fails_and_named_at_the_end(tmp_path, monkeypatch, capfd):
@@ -304,7 +344,7 @@ def test_a_failed_notebook_is_said_when_it_fails_and_named_at_the_end(tmp_path, 
     )  # fmt: skip
     log = tmp_path / "tiny/pamap2/wrist/kd.log"
     said = {}
-    monkeypatch.setattr(reproduce, "_cause", lambda path, since: said.setdefault(path, time.time()) and "it failed.")
+    monkeypatch.setattr(reproduce, "_cause", lambda path, before: said.setdefault(path, time.time()) and "it failed.")
     monkeypatch.setenv("RDPD_DATA", str(tmp_path / "data"))
     assert reproduce.main(["--profile", "tiny", "--results", str(tmp_path)]) == 1
     ended = time.time()

@@ -38,6 +38,8 @@ StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -48,6 +50,7 @@ KillWait=5
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=100000 Gres=gpu:1 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=side Nodes=ALL MaxTime=INFINITE State=UP
 """
 SAID = "submit_batch_job|_job_complete|KILL_JOB|equeue|Recovered|ecover|Allocate|_start_job|Terminate|not responding"
 RESULTS = "results of $(touch pwned) `touch pwned`"  # no shell on the way may read this
@@ -98,8 +101,8 @@ class Slurm:
         self._begin("munged", "--foreground", *(f"--{option}={folder / name}" for option, name in munge.items()))
 
     def _begin(self, name: str, *options: str) -> None:
-        with (self.folder / f"{name}.log").open("a") as log:
-            self.daemons[name] = subprocess.Popen([shutil.which(name), *options], stdout=log, stderr=log)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.daemons[name] = subprocess.Popen([shutil.which(name), *options], **quiet)
 
     def begin(self) -> None:
         until(lambda: (self.folder / "munge.socket").exists())
@@ -252,8 +255,9 @@ def test_a_run_on_slurm_with_all_sorts_killed_leaves_what_a_run_on_this_machine_
     print(f"job {job}, the teacher: its kernel is killed by kill -9")
     os.kill(children(papermill)[0], signal.SIGKILL)
     first, _, job = running(*STUDENTS)
-    print(f"job {job}, {first}, runs; slurmctld and slurmd are killed by kill -9, and back after 20 s")
+    print(f"job {job}, {first}, runs; slurmctld and slurmd are killed by kill -9 until Snakemake has asked in vain")
     slurm.end()
+    until(lambda: any("scontrol show config" in command for _, command, _ in processes()), 240)
     time.sleep(20)
     slurm.begin()
     second, _, job = running(*(name for name in STUDENTS if name != first))
@@ -265,7 +269,7 @@ def test_a_run_on_slurm_with_all_sorts_killed_leaves_what_a_run_on_this_machine_
         os.kill(pid, signal.SIGKILL)
     text = said(run)
     assert re.search(r"\d+ of \d+ +ptbdb/all/teacher .* left", text), "no progress with the time left"
-    assert "started again" in text, "Snakemake waits for jobs that SLURM no longer names"
+    assert "SLURM ended its job (CANCELLED)" in text and "started again" in text
     refused = reproduce(folder, *ON_SLURM)
     (command,) = re.findall(r"scancel [\d ]+$", said(refused), re.MULTILINE)
     assert refused.returncode == 2 and job in command.split()
@@ -282,13 +286,19 @@ def test_a_run_on_slurm_with_all_sorts_killed_leaves_what_a_run_on_this_machine_
     assert left == [] and not list(ROOT.glob("pwned")) and not list(folder.rglob("pwned"))
 
 
-def test_a_gpu_is_asked_for_where_it_trains_and_ctrl_c_takes_the_jobs_back(slurm, folder):
+def test_a_gpu_is_asked_for_where_it_trains_in_a_partition_of_ones_own_and_ctrl_c_takes_the_jobs_back(
+    slurm, folder, monkeypatch
+):
+    (folder / "mine").mkdir()
+    (folder / "mine/config.yaml").write_text("default-resources: {slurm_partition: side}\n")
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", str(folder / "mine"))
     run = reproduce(folder, *ON_SLURM, "--device", "cuda")
     asked = {}
     for name in ("all/preprocessing", "all/teacher"):
         *_, job = running(name)
-        asked[name] = re.findall(r"TresPerJob=(\S+)", ask("scontrol", "show", "job", job))
+        asked[name] = dict(re.findall(r"(Partition|TresPerJob|TimeLimit)=(\S+)", ask("scontrol", "show", "job", job)))
     run.send_signal(signal.SIGINT)
     said(run)
     assert run.returncode == 130 and until(lambda: not queue())
-    assert asked == {"all/preprocessing": [], "all/teacher": ["gres:gpu:1"]}
+    assert asked["all/preprocessing"] == {"Partition": "side", "TimeLimit": "02:00:00"}
+    assert asked["all/teacher"] == {"Partition": "side", "TimeLimit": "08:00:00", "TresPerJob": "gres:gpu:1"}
