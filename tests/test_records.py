@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import re
+import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -638,3 +640,44 @@ def test_every_numpy_file_is_read_without_pickles():
 )
 def test_the_search_finds_what_it_looks_for(line):
     assert FORBIDDEN.search(line)
+
+
+# --------------------------------------------------------------------------------------------- what nothing checked
+
+
+def test_a_commit_with_changed_files_has_a_plus(tmp_path, monkeypatch):
+    for name in ("notebooks", "profiles"):
+        (tmp_path / name).mkdir()
+    code = tmp_path / "notebooks" / "code.py"
+    code.write_text("1")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "one"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.chdir(tmp_path)
+    clean = records._git_commit()
+    (tmp_path / "notebooks" / "new.py").write_text("not of the clone")
+    assert re.fullmatch("[0-9a-f]{40}", clean) and records._git_commit() == clean
+    code.write_text("2")
+    assert records._git_commit() == f"{clean}+"
+
+
+def test_a_record_says_which_notebook_made_it_in_how_many_seconds_and_which_epochs_were_kept(run):
+    object.__setattr__(run, "began", time.perf_counter() - 100)
+    record, *_ = save(run)
+    assert record["notebook"] == "04_knowledge_distillation" and 100 <= record["seconds"] < 400
+    assert [(e["best_epoch"], e["epochs"], e["allowed"]) for e in record["seeds"]] == [(2, 2, 2)] * 2
+    assert {e["selected_by"] for e in record["seeds"]} == {"validation ROC-AUC"}
+
+
+def test_a_record_is_made_as_wanted_only_in_every_parameter():
+    wanted = {"epochs": 5, "seeds": [0, 1], "patience": 3}
+    assert records.made_as({"parameters": wanted | {"view": "bp"}}, wanted)
+    for name in wanted:
+        assert not records.made_as({"parameters": wanted | {name: 7}}, wanted)
+        assert records.made_as({"parameters": {k: v for k, v in wanted.items() if k != name}}, wanted)
+
+
+def test_sweeps_of_two_views_may_be_of_other_devices_and_of_nothing_else():
+    one = {"parameters": {"view": "bp", "device": "cpu", "epochs": 3}}
+    assert records._same_but_view(one, {"parameters": {"view": "hr", "device": "cuda", "epochs": 3}})
+    assert not records._same_but_view(one, {"parameters": {"view": "hr", "device": "cpu", "epochs": 4}})

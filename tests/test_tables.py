@@ -767,3 +767,48 @@ def test_a_record_that_is_no_sweep_is_one_sentence(run):
     write(run, "noise_robustness", "wrist")
     with pytest.raises(UserError, match="not a record of a sweep"):
         records.read_sweep(run, "figure3", "pamap2")
+
+
+# --------------------------------------------------------------------------------------------- what nothing checked
+
+
+def test_a_p_below_half_of_the_last_digit_is_printed_as_less():
+    assert [tables._p(p) for p in (np.nan, 0.0004, 0.0006, 0.0123)] == ["–", "<0.001", "0.001", "0.012"]
+
+
+def test_in_what_a_sweep_had_less_than_the_tables(run):
+    of_tables = run.of("pamap2")
+    has = of_tables | {"epochs": 3, "updates": [1, 2000], "seeds": [0]}
+    said = tables.sweep_shorter(run, "pamap2", {"parameters": has})
+    assert said == "at most 3 epochs, at most 2,000 updates, 1 of 2 seeds"
+    assert tables.sweep_shorter(run, "pamap2", {"parameters": of_tables}) == ""
+
+
+def test_a_claim_names_its_least_difference_though_another_level_has_none(tmp_path):
+    run = ten(tmp_path)
+    write_noise_sweep(run, "wrist", [e for e in of_seeds(ABOVE, 5) if (e["method"], e["amplitude"]) != ("rdpd", 1.0)])
+    claims = claims_of(run).query("view == 'wrist' and metric == 'roc_auc'")
+    assert claims["smallest_difference"].tolist() == pytest.approx([0.05]) and claims["at"].tolist() == [0.0]
+
+
+def test_tables_are_called_what_their_files_are(run, tmp_path):
+    assert (tables.table5().name, tables.switches().name) == ("table5", "switches")
+    assert tables.from_frame(pd.DataFrame({"n": [1]}), "Of Two Words").name == "of-two-words"
+    assert "Parameters, published" in tables.table5().printed
+    compared = tables.compare(of_wrist(run, "04_knowledge_distillation"), "kd")
+    assert compared.name == "compare" and compared.keys == 1
+    assert set(tables.paired(run, "pamap2").numbers["method"]) == {"rdpd"}
+    more = with_dataset(run, "uci_har", "simulated")
+    own = SPECS["uci_har"].table_file
+    published = ["table1", "table2", "table2_paired", "table5"]
+    assert [table.name for table in tables.all_of(more)] == [*published, own, f"{own}_paired"]
+
+
+def test_times_of_a_window_are_written_with_four_digits_and_only_beside_a_record(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables.cost, "latency_ms", lambda model, shape: 1.23456)
+    tables.latency(run)
+    with open(run.results_root / "table5_latency.csv") as file:
+        assert set(pd.read_csv(file)["latency_ms"]) == {1.2346}
+    nothing = make_run(tmp_path / "nothing")
+    tables.latency(nothing)
+    assert not (nothing.results_root / "table5_latency.csv").exists()
