@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 VERDICT_COLOURS = {"agrees": "#009E73", "higher": "#0072B2", "lower": "#D55E00"}
 LONG = 30  # characters: the words of a table with one longer heading of a row may go on in a second line
 _TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "±": r"$\pm$", "–": "--", "<": "$<$", "†": r"$\dagger$"}
+_TEX |= {"\\": r"\textbackslash{}", **{character: f"\\{character}" for character in "#${}"}}
 
 
 def _headings(printed: pd.DataFrame) -> list[tuple[str, str]]:
@@ -46,8 +47,14 @@ def _new_group(printed: pd.DataFrame) -> list[int]:
 
 def markdown(table: "Table") -> str:
     """Caption, table and what stands under it."""
-    body = table.printed.to_markdown(index=False, disable_numparse=True)
-    return "\n\n".join(filter(None, (table.caption, body, table.note))) + "\n"
+    printed = table.printed.map(lambda value: " ".join(str(value).split()).replace("|", "\\|"))
+    body = printed.to_markdown(index=False, disable_numparse=True)
+    return _no_tags("\n\n".join(filter(None, (table.caption, body, table.note))) + "\n")
+
+
+def _no_tags(text: str) -> str:
+    """Markdown in which nothing is HTML: a name out of a record or of a user's table could be a script."""
+    return text.replace("<", "&lt;")
 
 
 def _tex(value: object) -> str:
@@ -91,7 +98,7 @@ def html(table: "Table", links: dict[str, str] | None = None, caption: bool = Tr
     printed = pd.DataFrame({c: [cell(c, i, v) for i, v in enumerate(table.printed[c])] for c in table.printed})
     keys = list(printed.columns[: table.keys])
     shown = printed.set_index(keys)
-    shown.columns = _columns(_headings(shown))
+    shown.columns = _columns([(markup.escape(group), markup.escape(own)) for group, own in _headings(shown)])
     look = Styler(shown, uuid=table.name, cell_ids=False).format(str).format_index(str, axis=0)
     colours = {word: f"color: var(--rdpd-{word}, {colour})" for word, colour in VERDICT_COLOURS.items()}
     look = look.map(lambda text: colours.get(text.partition(" ")[0], "")).hide(axis="index", names=True)
@@ -151,7 +158,7 @@ class Words:
     text: str
 
     def _repr_markdown_(self) -> str:
-        return self.text
+        return _no_tags(self.text)
 
     def __repr__(self) -> str:
         return self.text

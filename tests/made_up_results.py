@@ -91,14 +91,18 @@ def write_results(folder: Path, skip: tuple[str, ...] = ()) -> None:
             **{name: job.parameters.get(name) for name in ("dataset", "view")},
             "source": "simulated",
             "parameters": job.parameters,
-            "versions": {"python": "3", "torch": "<script>alert('a record')</script>"},
+            "versions": {"<script>alert('a key')</script>": "3", "torch": "<script>alert('a record')</script>"},
+            "git_commit": "<script>alert('a commit')</script>",
+            "fingerprint": "<script>alert('a fingerprint')</script>",
             "device": "a `{device}` | with *marks*",
         }
         shown = "nothing"
         if job.notebook in {m.notebook for m in METHODS.values()}:
             record |= {"seeds": [entry(score(job))], "people": {}}
             shown = f"<table><tr><td>{score(job):.3f}</td></tr></table>"
-            titles[f"{job.parameters['dataset']}_{job.parameters['view']}_scores"] = f"Declared: <b>{job.name}</b>"
+            titles[f"{job.parameters['dataset']}_{job.parameters['view']}_scores"] = (
+                f"Declared: <script>alert()</script>{job.name}"
+            )
         elif job.notebook == "01_preprocessing":
             record["statistics"] = {"subjects": 12, "classes": 6, "attributes": 15, "total_length": 123456}
             record["anchor"] = {view: [entry(value)] for view, value in ANCHOR.items()}

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -32,6 +33,25 @@ def test_files_say_simulated_and_latex_is_escaped(run):
     assert "simulated data" in latex and r"\textbf{0.860 $\pm$ 0.014}" in latex and "–" not in latex
     table = pd.read_csv(path.with_suffix(".csv"))
     assert set(table["source"]) == {"simulated", "not run"}
+
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+def test_a_script_in_a_name_is_text_in_every_format(run):
+    table = tables.scores(run, "pamap2")
+    printed = table.printed.rename(columns={table.printed.columns[-1]: f"{HOSTILE}, ours"})
+    printed.iloc[0, 0] = f"{HOSTILE} a | b\nc"
+    table = replace(table, title=HOSTILE, caption=f"{HOSTILE} of", note=HOSTILE, printed=printed)
+    for text in (render.html(table), render.markdown(table), render.bullets([HOSTILE])._repr_markdown_()):
+        assert "&lt;script" in text and "<script" not in text and "<img" not in text
+    row = next(line for line in render.markdown(table).splitlines() if "a \\| b c" in line)
+    assert len(re.findall(r"(?<!\\)\|", row)) == len(table.printed.columns) + 1
+
+
+def test_latex_runs_no_command_out_of_a_name(run):
+    table = replace(tables.scores(run, "pamap2"), caption=r"\input{/etc/passwd} #1 $x$ 5 % a_b")
+    assert r"\caption{\textbackslash{}input\{/etc/passwd\} \#1 \$x\$ 5 \% a\_b}" in render.latex(table)
 
 
 def test_files_link_to_nothing_that_git_does_not_hold(run):
