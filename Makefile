@@ -39,6 +39,7 @@ $(VENV)/.ready: requirements.lock requirements-cuda.lock requirements-cpu.lock p
 	@$(BIN)/python -c 'from importlib.metadata import requires; raise SystemExit("nvidia" in str(requires("torch")))' \
 		|| $(LOCKED) -r requirements-cuda.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
+	@hook=$$(git rev-parse --git-path hooks/pre-commit 2>/dev/null) && [ ! -e "$$hook" ] && install -D .ci/pre-commit "$$hook" || true
 	@touch $@
 
 $(VENV)/.ready-%: profiles/%/requirements.txt $(VENV)/.ready

@@ -12,9 +12,10 @@ from typing import Any
 
 import yaml
 
+from . import privacy
 from .data import SOURCES, SPECS
 from .errors import UserError, short
-from .files import root
+from .files import place, root
 from .paper import METHODS, SWITCHES
 from .run import OWN, Run
 
@@ -194,7 +195,16 @@ def check(notebook: str, given: dict[str, Any]) -> Run:
     run = Run(notebook, {name: given[name] for name in expected})
     for fault in _faults(run):
         raise UserError(f"{notebook}: {fault}")
+    if "In" in given:  # a notebook, which will write there
+        privacy.keep_from_git(place(run.results))
+        if _credentialed(run):
+            print(privacy.SHOWN)
     return run
+
+
+def _credentialed(run: Run) -> bool:
+    own_sensors = "signals" in run.parameters
+    return not own_sensors and "mimic3" in run.datasets and run.of("mimic3")["source"] == "real"
 
 
 def _require(what: str, kind: str, value: Any, hint: str = "") -> None:
@@ -222,7 +232,7 @@ def _faults(run: Run) -> Iterator[str]:
         return
     profile = run.profile.lower()
     sources = {dataset: run.of(dataset)["source"] for dataset in run.datasets}
-    if sources.get("mimic3") == "real":  # git must not take what comes of it
+    if _credentialed(run):  # git must not take what comes of it
         if profile in ("demo", "real"):
             yield (
                 f"the figures of profile '{run.profile}' are committed; name another profile (e.g. profile='paper') "

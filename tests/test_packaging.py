@@ -157,6 +157,9 @@ def test_every_folder_of_the_package_and_its_data_are_installed():
 
 def test_pre_commit_checks_with_the_tools_of_the_lock():
     for repo in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]:
+        if repo["repo"] == "local":  # our own script, of no version
+            assert all((ROOT / hook["entry"]).is_file() for hook in repo["hooks"])
+            continue
         tool = repo["repo"].rsplit("/", 1)[1].removesuffix("-pre-commit")
         assert pinned()[tool] == repo["rev"].removeprefix("v")
 

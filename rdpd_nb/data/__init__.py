@@ -18,6 +18,7 @@ from types import ModuleType
 from .. import stamps
 from ..errors import UserError, short
 from ..files import data_folder, replace_folder, root
+from ..privacy import keep_from_git
 from . import brugada, cache, cinc2012, dsads, hapt, mimic3, pamap2, ptbdb, uci_har
 from .spec import Size, Source, Spec  # noqa: F401  these and the next are what others take from here
 from .windows import SOURCES, Recordings, Split, Windows, cut, fingerprint, split, standardise, standardiser  # noqa: F401
@@ -70,6 +71,7 @@ def locate(
             raise UserError(f"{title} has no simulator, so there is no simulated {title}; use source='{source}'.")
         folder = data_folder() / "simulated" / f"v{simulate.VERSION}-scale-{scale:g}" / dataset
         if not folder.is_dir():
+            keep_from_git(data_folder())
             progress(f"writing simulated {title} files (scale {scale:g}) ...")
             with replace_folder(folder) as new:
                 simulate.write(dataset, new, scale)
@@ -82,6 +84,7 @@ def locate(
     folder = raw_root(raw) / dataset
     if not folder.is_dir() or not any(folder.iterdir()):
         raise UserError(f"{title}: no raw files in {folder}. {module.SOURCE.how_to_get(folder)}")
+    keep_from_git(folder)
     return folder
 
 
@@ -125,6 +128,7 @@ def load(
                 return cache.read(cached, module.SPEC, view, source)
             except cache.Damaged as why:
                 progress(f"{cached} is damaged ({why}): it is made again")
+        keep_from_git(data_folder())
         progress(f"reading {len(files)} raw files of {module.SPEC.title} ({source}) ...")
         _fill(cached, module, folder, source, progress, over=damaged)
     try:
