@@ -6,15 +6,12 @@ card. Shapes: w windows of l samples, d channels, M segments, C classes.
 
 import copy
 import difflib
-import hashlib
 import json
 import math
 import os
 import platform
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -32,13 +29,14 @@ from . import __version__
 from .data.spec import Size, Spec
 from .data.windows import Windows, standardise
 from .errors import UserError
-from .files import replace_folder
+from .files import DIGEST, digest_of, replace_folder, sum_of
 from .model_card import card
 from .models import RCNN
 from .paper import title_of
 from .training import Fitted
 
-FORMAT = 1  # of student.json; raised by whoever changes its fields
+FORMAT = 2  # of student.json; raised by whoever changes its fields
+OLDER = (1,)  # formats that are read as well: the same fields, but nothing tells whether one was changed
 WEIGHTS, ABOUT, CARD = "weights.safetensors", "student.json", "README.md"
 AGAIN = "copy the folder again, or save the student again"
 AT_ONCE = 512  # windows in one pass of the model: bounds memory
@@ -129,7 +127,7 @@ class Student:
         return self.model.state_dict()
 
     def fields(self) -> dict:
-        """What student.json holds, but for the sum over the weights."""
+        """What student.json holds, but for the sums over the weights and over itself."""
         spec, size = self.spec, self.spec.size(self.view)
         own = {
             **{name: getattr(spec, name) for name in (*SAME, "channels")},
@@ -144,7 +142,8 @@ class Student:
 
     def json(self) -> str:
         """The text of student.json, a line a field."""
-        fields = {**self.fields(), "weights_sha256": hashlib.sha256(self.packed()).hexdigest()}
+        fields = {**self.fields(), "weights_sha256": sum_of(self.packed())}
+        fields |= {DIGEST: digest_of(fields)}
         lines = (f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items())
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
@@ -160,17 +159,13 @@ class Student:
         folder = Path(os.path.realpath(_folder(folder)))
         if folder.is_file():
             raise UserError(f"{folder} is a file; name a folder for the student.")
-        with replace_folder(folder) as temporary:
+        with replace_folder(folder, over=True) as temporary:
             there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
             if other := [name for name in there if name not in (WEIGHTS, ABOUT, CARD) and not name.endswith(".onnx")]:
                 raise UserError(f"{folder} holds '{other[0]}', which is no part of a student; name another folder.")
             (temporary / WEIGHTS).write_bytes(self.packed())
             (temporary / ABOUT).write_text(self.json(), encoding="utf-8")
             (temporary / CARD).write_text(card(self), encoding="utf-8")
-            if folder.is_dir():  # `replace_folder` keeps what is there
-                aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-                os.replace(folder, aside)
-                shutil.rmtree(aside, ignore_errors=True)
 
     # ------------------------------------------------------------------------------------------------- using it
 
@@ -328,8 +323,8 @@ def resample(x: np.ndarray, ratio: Fraction) -> np.ndarray:
 def load_student(folder: str | Path) -> Student:
     """The student in a folder that `Student.save` wrote.
 
-    Raises UserError where the folder or a file of it is missing, a field of student.json is missing, unknown or not
-    what it should be, the format is another version's, or the weights are damaged or another model's.
+    Raises UserError where the folder or a file of it is missing, a field of student.json is missing, unknown, changed
+    since or not what it should be, the format is another version's, or the weights are damaged or another model's.
     """
     folder = _folder(folder)
     if not folder.is_dir():
@@ -337,7 +332,7 @@ def load_student(folder: str | Path) -> Student:
             f"no student at {folder}: {'that is a file' if folder.exists() else 'there is no such folder'}."
         )
     fields, weights = _read_fields(folder / ABOUT), _read(folder / WEIGHTS)
-    if hashlib.sha256(weights).hexdigest() != fields.pop("weights_sha256"):
+    if sum_of(weights) != fields.pop("weights_sha256"):
         raise UserError(f"{folder / WEIGHTS} is not the file that {ABOUT} was written with (other SHA-256); {AGAIN}.")
     try:
         spec = _own_spec(**{name: fields[name] for name in OF_SPEC})
@@ -370,15 +365,18 @@ def _read_fields(path: Path) -> dict:
         raise UserError(f"{path} is not readable as JSON ({error}); {AGAIN}.") from None
     if not isinstance(fields, dict) or "format" not in fields:
         raise UserError(f"{path} is no student's: it does not say its format; name a folder that `Student.save` wrote.")
-    if fields["format"] != FORMAT:
+    if fields["format"] not in (FORMAT, *OLDER):
         raise UserError(
             f"{path} is of format {repr(fields['format'])[:20]}, and rdpd_nb {__version__} reads format {FORMAT}; use "
             "the version that wrote it, or save the student again."
         )
     if not isinstance(fields.get("weights_sha256"), str):
         raise UserError(f"{path}: weights_sha256 is missing or no text; {AGAIN}.")
+    digest = fields.pop(DIGEST, None) if fields["format"] == FORMAT else digest_of(fields)
     if fault := _fault({name: value for name, value in fields.items() if name != "weights_sha256"}):
         raise UserError(f"{path}: {fault}.")
+    if digest != digest_of(fields):
+        raise UserError(f"{path} was changed after it was written (its {DIGEST} is another's); {AGAIN}.")
     return fields
 
 

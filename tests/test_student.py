@@ -15,6 +15,7 @@ from scipy.signal import resample_poly
 from rdpd_nb import student as student_module
 from rdpd_nb.data import Size, Spec, Windows, split
 from rdpd_nb.errors import UserError
+from rdpd_nb.files import digest_of
 from rdpd_nb.models import RCNN
 from rdpd_nb.student import FIELDS, Student, load_student, resample
 from rdpd_nb.training import Fitted, make_member, predict
@@ -212,7 +213,7 @@ def test_round_trip_through_its_folder(tmp_path, view):
     weights = (tmp_path / "shipped" / "weights.safetensors").read_bytes()
     text = json.loads((tmp_path / "shipped" / "student.json").read_text(encoding="utf-8"))
     assert text["weights_sha256"] == hashlib.sha256(weights).hexdigest()
-    assert set(text) == {*FIELDS, "weights_sha256"}
+    assert set(text) == {*FIELDS, "weights_sha256", "sha256"}
 
 
 def test_what_a_student_says_of_itself(student):
@@ -493,10 +494,16 @@ def change(folder, **fields) -> None:
     path.write_text(json.dumps({name: value for name, value in content.items() if value is not ...}))
 
 
+def rewrite(folder, **fields) -> None:
+    """As `change`, with a digest that is right."""
+    change(folder, sha256=..., **fields)
+    change(folder, sha256=digest_of(json.loads((folder / "student.json").read_text())))
+
+
 def pack(folder, weights: bytes) -> None:
-    """Other weights, with a sum that is right."""
+    """Other weights, with sums that are right."""
     (folder / "weights.safetensors").write_bytes(weights)
-    change(folder, weights_sha256=hashlib.sha256(weights).hexdigest())
+    rewrite(folder, weights_sha256=hashlib.sha256(weights).hexdigest())
 
 
 def changed(folder, name: str, tensor: torch.Tensor | None) -> None:
@@ -525,8 +532,8 @@ def test_a_field_of_the_wrong_type_is_one_sentence(folder, field, value):
 WRONG_FIELDS = {
     "unknown field": (dict(colour="red"), "student.json: the field 'colour' is unknown; a student has format, name"),
     "next format": (
-        dict(format=2),
-        r"student.json is of format 2, and rdpd_nb \S+ reads format 1; use the version that wrote it, or save",
+        dict(format=3),
+        r"student.json is of format 3, and rdpd_nb \S+ reads format 2; use the version that wrote it, or save",
     ),
     "NaN": (dict(rate=float("nan")), "rate is nan where the sampling rate in Hz, a number above 0, should be"),
     "rate below 0": (dict(rate=-50), "rate is -50 where the sampling rate in Hz"),
@@ -553,10 +560,53 @@ WRONG_FIELDS = {
 }  # fmt: skip
 
 
+# What a student may have, but this one has not: only the digest tells.
+CHANGED_FIELDS = {
+    "mean": [3.0, 3.25],
+    "std": [0.5, 0.25],
+    "rate": 51,
+    "units": ["V", "V"],
+    "classes": ["gravel", "road"],
+    "channels": ["saddle", "wrist"],
+    "temperature": 5.0,
+    "hop": 60,
+    "use": "Anything.",
+    "notes": ["Sound."],
+    "fingerprint": "another",
+    "scores": {"roc_auc": {"score": 0.99, "low": 0.98, "high": 1.0}},
+}
+
+
+@pytest.mark.parametrize("field", CHANGED_FIELDS)
+def test_a_field_changed_by_hand_is_noticed(folder, field):
+    load_student(folder)
+    change(folder, **{field: CHANGED_FIELDS[field]})
+    with pytest.raises(UserError, match=r"student.json was changed after it was written .*; copy the folder again"):
+        load_student(folder)
+
+
+def test_without_its_digest_a_student_is_not_believed_but_one_of_the_format_before_has_none(folder, student):
+    signal = make_signal()
+    change(folder, sha256=...)
+    with pytest.raises(UserError, match="student.json was changed after it was written"):
+        load_student(folder)
+    change(folder, format=1)
+    older = load_student(folder)
+    np.testing.assert_array_equal(older.predict(signal).probability, student.predict(signal).probability)
+    older.save(folder)
+    assert json.loads((folder / "student.json").read_text())["format"] == 2
+
+
+def test_a_students_json_may_be_laid_out_anew(folder):
+    path = folder / "student.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=4, sort_keys=True))
+    load_student(folder)
+
+
 @pytest.mark.parametrize("name", WRONG_FIELDS)
 def test_a_field_that_does_not_fit_is_one_sentence(folder, name):
     fields, sentence = WRONG_FIELDS[name]
-    change(folder, **fields)
+    rewrite(folder, **fields)
     with pytest.raises(UserError, match=sentence) as raised:
         load_student(folder)
     assert str(folder) in str(raised.value) and "\n" not in str(raised.value)
