@@ -56,8 +56,11 @@ MODULES = {  # and the tests that answer for each
     "engine/stack": "stack",
     "tables": "tables",
     "records": "records tables",
+    "record_file": "records",
     "data/archives": "archives",
-    "data/checks": "data uci_har pamap2",
+    "data/checks": "checks brugada ptbdb download",
+    "data/csv_stream": "mimic3",
+    "data/format16": "ptbdb",
     "data/text": "data uci_har hapt",
     "data/pamap2": "pamap2 spec",
     "data/uci_har": "uci_har spec",
@@ -69,7 +72,7 @@ MODULES = {  # and the tests that answer for each
     "data/mimic3": "mimic3 spec",
     "data/own": "own",
     "data/own_files": "own",
-    "data/pairs": "own",
+    "data/pairs": "own study",
 }
 COLUMNS = ("mutants", "tried", "killed", "timeout", "accepted", "survived")
 SURVIVORS = TESTS.parent / "build" / "mutants.txt"

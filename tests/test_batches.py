@@ -170,3 +170,12 @@ def test_masks_of_other_seeds_epochs_and_steps_are_other_masks():
     for i, mask in enumerate(drawn):
         for other in drawn[:i]:
             assert (mask == other).float().mean().item() == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("room", [1 << 30, 0], ids=["ahead", "each batch by itself"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_infinite_on_either_side_counts_as_the_mean(room, value, monkeypatch):
+    monkeypatch.setattr(batches, "STANDARDISED_BYTES", room)
+    windows = replace(MADE["hr"], series=np.full_like(MADE["hr"].series, value))
+    (x,) = Inputs(windows, [make_member(windows)], CPU).batch([0], torch.arange(3)[None], [0])
+    assert (x == 0).all()
