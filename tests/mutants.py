@@ -302,8 +302,8 @@ def import_mutated(path: Path, code: types.CodeType) -> None:
 class Trying:
     """A module's mutants, or a sample of them, and what becomes of each."""
 
-    def __init__(self, module: str, options: argparse.Namespace, until: float, folder: Path):
-        self.path, self.until, self.folder = PACKAGE / f"{module}.py", until, folder
+    def __init__(self, module: str, options: argparse.Namespace, share: float, end: float, folder: Path):
+        self.path, self.share, self.end, self.folder = PACKAGE / f"{module}.py", share, end, folder
         self.jobs, self.seconds, sample = options.jobs, options.seconds, options.sample
         self.files = [str(TESTS / f"test_{name}.py") for name in MODULES[module].split()]
         self.tree = ast.parse(self.path.read_text())
@@ -355,10 +355,10 @@ class Trying:
         return names, total
 
     def _each(self, which: Callable, try_one: Callable) -> dict[int, str]:
-        found, running = {}, {}
+        found, running, until = {}, {}, min(self.end, time.time() + self.share)
         waiting = [i for i in reversed(self.drawn) if which(self.all[i])]
-        while running or (waiting and time.time() < self.until):
-            while waiting and len(running) < self.jobs and time.time() < self.until:
+        while running or (waiting and time.time() < until):
+            while waiting and len(running) < self.jobs and time.time() < until:
                 i = waiting.pop()
                 names, took = self._chosen(self.all[i])
                 if not names:
@@ -402,8 +402,8 @@ def main() -> None:
             importlib.import_module(library)
         _load_hypothesis()
         for n, module in enumerate(names):
-            until = time.time() + (end - time.time()) / (len(names) - n)
-            trying = Trying(module, options, until, Path(folder))
+            share = (end - time.time()) / (len(names) - n)  # of seconds, once its tests have been seen to run
+            trying = Trying(module, options, share, end, Path(folder))
             found = sorted(trying().items())
             known = {i for i, outcome in found if outcome == "survived" and trying.all[i].key in accepted}
             count = Counter("accepted" if i in known else outcome for i, outcome in found)
