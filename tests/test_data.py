@@ -488,3 +488,9 @@ def test_a_broken_raw_file_leaves_no_cache(home, tmp_path):
         data.load("pamap2", "all", "real", str(tmp_path / "raw"), progress=silent)
     assert everything_under(home / "cache") == []
     assert pamap2.files(tmp_path / "raw" / "pamap2") == [protocol / "subject101.dat"]
+
+
+def test_simulated_windows_that_are_handed_over_are_not_taken_for_real_ones(simulated, tmp_path):
+    data.hand_over("uci_har", "acc", tmp_path, "simulated", scale=0.0)
+    with pytest.raises(UserError, match="was made from simulated data, not from real data.*handed over again"):
+        data.load("uci_har", "acc", "real", str(tmp_path))

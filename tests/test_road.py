@@ -6,6 +6,7 @@ each would show here, though every part alone may be right. The notebooks' own c
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -15,8 +16,9 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from rdpd_nb import data, params, reproduce, tables
+from rdpd_nb import data, params, records, reproduce, tables
 from rdpd_nb.data import DATASETS, SPECS
+from rdpd_nb.errors import UserError
 from rdpd_nb.models import RCNN
 from rdpd_nb.paper import METHODS
 
@@ -201,3 +203,66 @@ def test_every_method_of_the_paper_but_those_left_out_here_has_a_record(clear):
     for view in ("port", "swell"):
         for method in set(METHODS) - left_out - {"teacher"}:
             assert clear[f"beacons/{view}/{method}"].record_path(method).is_file()
+
+
+# ------------------------------------------------------------------------------- knowledge is all that crosses
+
+
+@pytest.fixture(scope="module")
+def partner(clear, tmp_path_factory):
+    """Another machine: the port channel as it was handed over, the teacher's knowledge, and nothing else. While it is
+    in use there are no raw files, no cache and no results of the rich side."""
+    rich, here = clear["beacons/port/rdpd"], tmp_path_factory.mktemp("partner")
+    home = Path(rich.raw).parent
+    data.hand_over("beacons", "port", here / "raw", "real", rich.raw)
+    given = {"raw": str(here / "raw"), "results": str(here / "results")}
+    to = here / "results" / "tiny" / "beacons" / "all"
+    to.mkdir(parents=True)
+    shutil.copy(rich.knowledge_path, to)
+    away = home.with_name(f"{home.name}-away")
+    home.rename(away)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RDPD_DATA", str(here / "data"))
+        yield away, given
+    away.rename(home)
+
+
+@pytest.mark.parametrize("method", ["direct", "rdpd"])
+def test_a_student_of_poor_channels_and_knowledge_alone_is_the_same_bit_for_bit(clear, partner, method):
+    (away, given), job = partner, clear[f"beacons/port/{method}"]
+    assert not Path(job.raw).exists() and not job.knowledge_path.exists()
+    execute(job.notebook, job.parameters | given)
+    alone = params.check(job.notebook, job.parameters | given)
+    before = away / job.results_root.relative_to(Path(job.raw).parent) / "beacons" / "port"
+    ours, theirs = (load_file(folder / f"{method}.safetensors") for folder in (alone.path("x").parent, before))
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    ours, theirs = (np.load(folder / f"{method}.npz") for folder in (alone.path("x").parent, before))
+    assert ours.files == theirs.files
+    for name in ours.files:
+        np.testing.assert_array_equal(ours[name], theirs[name])
+    ours, theirs = (records.read_record(folder / f"{method}.json") for folder in (alone.path("x").parent, before))
+    assert records.public(ours) == records.public(theirs)
+    assert not (Path(given["results"]).parent / "data" / "cache").exists()
+
+
+def test_what_is_handed_over_has_nothing_of_the_other_channels(clear, partner):
+    away, given = partner
+    ship = np.loadtxt(next(iter(sorted((away / "raw" / "beacons").glob("*.csv")))), delimiter=",", dtype=np.float32)
+    files = [path.read_bytes() for path in sorted(Path(given["raw"]).rglob("*")) if path.is_file()]
+    found = [any(ship[:16, channel].tobytes() in content for content in files) for channel in range(3)]
+    assert found == [True, False, False]
+    with pytest.raises(UserError, match="holds beacons, view 'port', and not beacons, view 'swell'"):
+        data.load("beacons", "swell", "real", given["raw"])
+    with pytest.raises(UserError, match="view 'all'"):
+        data.load("beacons", "all", "real", given["raw"])
+
+
+def test_what_is_handed_over_is_refused_when_it_is_damaged(clear, partner, tmp_path):
+    folder = tmp_path / "raw"
+    shutil.copytree(partner[1]["raw"], folder)
+    series = next(folder.rglob("series.npy"))
+    content = bytearray(series.read_bytes())
+    content[-3] ^= 1
+    series.write_bytes(content)
+    with pytest.raises(UserError, match=r"windows cannot be taken for raw files \(channel port .*handed over again"):
+        data.load("beacons", "port", "real", str(folder))

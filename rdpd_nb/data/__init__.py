@@ -24,6 +24,7 @@ from .spec import Size, Source, Spec  # noqa: F401  these and the next are what 
 from .windows import SOURCES, Recordings, Split, Windows, cut, fingerprint, split, standardise, standardiser  # noqa: F401
 
 DATASETS = {module.SPEC.name: module for module in (pamap2, ptbdb, mimic3, dsads, cinc2012, brugada, hapt, uci_har)}
+HANDED_OVER = "windows"  # in a raw folder: windows of one view in place of raw files (see `hand_over`)
 SPECS = {name: module.SPEC for name, module in DATASETS.items()}
 
 
@@ -90,7 +91,8 @@ def locate(
 
 def raw_files(dataset: str, folder: Path) -> list[Path]:
     """The raw files the reader would open, sorted."""
-    return sorted(find(dataset).files(folder))
+    given = folder / HANDED_OVER
+    return sorted(given.iterdir() if given.is_dir() else find(dataset).files(folder))
 
 
 def raw_stamp(dataset: str, folder: Path) -> str:
@@ -114,6 +116,11 @@ def load(
     module = find(dataset)
     module.SPEC.require_view(view)
     folder = locate(dataset, source, raw, scale, progress)
+    if (given := folder / HANDED_OVER).is_dir():
+        try:
+            return cache.read(given, module.SPEC, view, source)
+        except cache.Damaged as why:
+            raise UserError(f"{given} cannot be taken for raw files ({why}); have it handed over again.") from None
     files = raw_files(dataset, folder)
     if module.__name__.startswith(f"{__name__}."):
         code = stamps.code(module.__name__, f"{__name__}.cache")
@@ -141,3 +148,23 @@ def _fill(cached: Path, module: ModuleType, raw: Path, source: str, progress: Ca
     windows = Windows.from_recordings(module.SPEC, module.read(raw, progress), source)
     with replace_folder(cached, over) as new:
         cache.write(new, windows, cached.name)
+
+
+def hand_over(
+    dataset: str,
+    view: str,
+    folder: Path,
+    source: str = "real",
+    raw: str = "",
+    scale: float = 0.1,
+    progress: Callable[[str], None] = print,
+) -> Path:
+    """Write the windows of one view, and nothing of another channel, to `folder`, which is a raw folder from then on:
+    `load(dataset, view, "real", folder)` gives the very same windows. With the teacher's knowledge it is all that a
+    student needs; labels and subjects are in it. Returns where it is.
+    """
+    windows = load(dataset, view, source, raw, scale, progress)
+    given = Path(folder) / dataset / HANDED_OVER
+    with replace_folder(given, over=True) as new:
+        cache.write(new, windows, given.name)
+    return given

@@ -21,13 +21,14 @@ class Damaged(Exception):
 
 
 def write(folder: Path, windows: Windows, name: str) -> None:
-    """Write windows of all channels into the empty `folder`, which will be called `name`."""
+    """Write windows of a view, of all channels or of fewer, into the empty `folder`, which will be called `name`."""
     by_channel = np.ascontiguousarray(windows.series.T)
     np.save(folder / "series.npy", by_channel, allow_pickle=False)
     np.savez(folder / "index.npz", **{name: getattr(windows, name) for name in INDEX})
     digests = {"channels": [fingerprint(row) for row in by_channel], "index": sum_of(folder / "index.npz")}
     meta = {name: getattr(windows, name) for name in META}
-    write_json(folder / "meta.json", {"name": name, "rows": by_channel.shape[1], **digests, "windows": meta})
+    of = {"name": name, "dataset": windows.spec.name, "view": windows.view, "source": windows.source}
+    write_json(folder / "meta.json", {**of, "rows": by_channel.shape[1], **digests, "windows": meta})
 
 
 def read(folder: Path, spec: Spec, view: str, source: str) -> Windows:
@@ -47,10 +48,15 @@ def read(folder: Path, spec: Spec, view: str, source: str) -> Windows:
         raise Damaged(f"it is a copy of {meta['name']}")
     if sum_of(packed) != meta["index"]:
         raise Damaged("index.npz has another digest")
-    channels = list(spec.views[view])
+    there = spec.views.get(meta["view"], ())
+    if meta["dataset"] != spec.name or not set(spec.views[view]) <= set(there):
+        raise Damaged(f"it holds {meta['dataset']}, view '{meta['view']}', and not {spec.name}, view '{view}'")
+    if (meta["source"] == "simulated") != (source == "simulated"):
+        raise Damaged(f"it was made from {meta['source']} data, not from {source} data")
+    channels = [there.index(d) for d in spec.views[view]]
     for d in channels:
         if fingerprint(by_channel[d]) != meta["channels"][d]:
-            raise Damaged(f"channel {spec.channels[d]} of series.npy has another digest")
+            raise Damaged(f"channel {spec.channels[there[d]]} of series.npy has another digest")
     series = np.empty((shape[1], len(channels)), np.float32)  # training takes whole stretches of rows
     for first in range(0, len(series), AT_ONCE):
         rows = slice(first, first + AT_ONCE)
