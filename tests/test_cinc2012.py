@@ -266,6 +266,7 @@ def test_bytes_that_are_no_text(tmp_path):
         (HEADER + "11,6,1,5,-1,0\n12,6\n", "line 3: 2 columns where 6 are"),
         (HEADER + "x,6,1,5,-1,0\n12,6,1,5,-1,0\n", "line 2: RecordID 'x'"),
         (HEADER + "11,6,1,5,-1,0\n11,6,1,5,-1,0\n", "line 3: 11 is there twice"),
+        (HEADER + f"{10**20},6,1,5,-1,0\n12,6,1,5,-1,0\n", "line 2: RecordID '100000000000000000000'"),
         (HEADER + "11,6,1,5,-1,0\n", "no outcome of 1 stays, the first is 12"),
         (HEADER, "no outcome of 2 stays, the first is 11"),
         ("RecordID,Survival\n11,1\n", "no column In-hospital_death; the columns are"),
@@ -277,6 +278,27 @@ def test_bytes_that_are_no_text(tmp_path):
 )
 def test_bad_outcomes(tmp_path, outcomes, words):
     assert words in refusal(write(tmp_path, outcomes={"a": outcomes}))
+
+
+@pytest.mark.parametrize("name", ["Outcomes-b.txt", "set-b.tar.gz"])
+def test_a_folder_or_a_link_in_place_of_a_file(tmp_path, name):
+    path = write(tmp_path) / name
+    path.unlink()
+    (path / "inside").mkdir(parents=True)
+    assert f"{path} is a folder where a file is expected" in refusal(tmp_path)
+    (path / "inside").rmdir()
+    path.rmdir()
+    path.symlink_to(name)
+    assert f"{path} is a link that leads nowhere" in refusal(tmp_path)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # as of a file without permission, which root could read
+    assert f"{path} cannot be read (" in refusal(tmp_path)
+
+
+def test_two_archives_of_a_set(tmp_path):
+    path = write(tmp_path) / "set-a.tar.gz"
+    path.with_name("set-a.tgz").write_bytes(path.read_bytes())
+    assert "holds set-a.tar.gz and set-a.tgz; take one out" in refusal(tmp_path)
 
 
 # ---------------------------------------------------------------------------------------------------- the real set

@@ -897,3 +897,63 @@ def test_an_archive_in_which_a_file_is_a_folder_too(tmp_path):
     assert re.search(
         r"a\.zip: r1\.csv/r2\.csv could not be unpacked \(.+\)\.$", refusal(folder, signals=tmp_path / "a.zip")
     )
+
+
+# ------------------------------------------------------------------------------------------- values that are none
+
+
+@pytest.mark.parametrize("value", ["-9999", "999", "-99999.9", "1e30", "-3.4e38", "65535"])
+def test_a_code_for_missing_that_would_be_a_value(tmp_path, value):
+    """One -9999 among values of -5 to 5 was the mean and the deviation of its channel."""
+    folder = make_folder(tmp_path)
+    for name in ("r2", "r11"):
+        path = folder / f"signals/{name}.csv"
+        lines = path.read_text().splitlines()
+        lines[3] = f"{value},1,2"
+        path.write_text("\n".join(lines) + "\n")
+    message = refusal(folder)
+    assert f"signals/r2.csv, line 4: {np.float32(value):.7g} in 'I', there 2 times, is far from all others" in message
+
+
+@pytest.mark.parametrize("values", ["9.99,5,5", "0,0,1", "-999,0,1200", "500000,999,0", "3,3,3"])
+def test_high_values_that_may_be_values(tmp_path, values):
+    """-999 is not far from values of as many units; 1 is no code, and a channel of 0 and 1 is a channel."""
+    folder = make_folder(tmp_path)
+    for name in NAMES:
+        column = np.resize(values.split(","), 6)
+        others = [line.split(",", 1)[1] for line in csv_of(make(name)).splitlines()[1:]]
+        text = "".join(f"{value},{other}\n" for value, other in zip(column, others, strict=True))
+        (folder / f"signals/{name}.csv").write_text(f"I,II,V1\n{text}")
+    assert len(read(folder).signals) == 4
+
+
+@pytest.mark.parametrize("gain", ["(0)/mV", "0", "0(0)/mV", "-100", "nan", "1e999", "x", "100(9999999999)"])
+def test_a_gain_of_which_wfdb_makes_another(tmp_path, gain):
+    """It is 200 where none is said, and 0 is none."""
+    folder = make_folder(tmp_path, "wfdb")
+    path = folder / "signals" / "r2.hea"
+    path.write_text(re.sub(r" 16 100\.0\(0\)/mV", f" 16 {gain}", path.read_text()))
+    assert str(path) in refusal(folder)
+
+
+def test_a_recording_of_another_gain_is_said(tmp_path):
+    folder = make_folder(tmp_path, "wfdb")
+    path = folder / "signals" / "r2.hea"
+    path.write_text(path.read_text().replace("100.0(0)", "0.1(0)"))
+    assert counts(read(folder, rate=None), "recordings with a channel of 100 times") == {"records": 1}
+
+
+def test_a_first_value_that_is_not_the_headers(tmp_path):
+    folder = make_folder(tmp_path, "wfdb")
+    path = folder / "signals" / "r2.hea"
+    path.write_text(re.sub(r"-?\d+ (-?\d+ 0 I)$", r"31999 \1", path.read_text(), flags=re.M))
+    assert "r2.hea: channel I does not begin as its header says" in refusal(folder)
+
+
+def test_a_pipe_in_place_of_a_signal_file(tmp_path):
+    """wfdb would wait at it for ever."""
+    folder = make_folder(tmp_path, "wfdb")
+    path = folder / "signals" / "r2.dat"
+    path.unlink()
+    os.mkfifo(path)
+    assert f"{path} is no plain file; take it out" in refusal(folder)

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import re
 import shutil
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -105,6 +106,20 @@ def test_header_without_checksums_is_read(tmp_path):
     zeros = [" ".join([*w[:6], "0", *w[7:]]) if len(w := line.split()) == 9 else line for line in lines]
     path.write_text("\n".join(zeros) + "\n")
     ptbdb.read_record(path)
+
+
+def test_memory_grows_by_the_result_and_not_by_what_is_read(tmp_path, monkeypatch):
+    """A record at 1000 Hz takes twenty times its result in memory, as doubles: one at a time may be there."""
+    monkeypatch.setattr(ptbdb, "THREADS", 1)
+    peaks, results = [], []
+    for count in (3, 12):
+        for i in range(count):
+            write_record(tmp_path / str(count), random_units(10_000, seed=i), stem=f"patient{i:03d}/s0001lre")
+        tracemalloc.start()
+        results.append(read(tmp_path / str(count)).series.nbytes)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert (peaks[1] - peaks[0]) / (results[1] - results[0]) < 1.2
 
 
 # ---------------------------------------------------------------------------------------------------- diagnoses

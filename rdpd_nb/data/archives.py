@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from ..errors import UserError
+from .checks import require_files
 
 # A plain .tar is not among them: it has no sum over its content, so damage in one would go unseen.
 OPENERS = {".tar.gz": gzip.open, ".tgz": gzip.open, ".tar.xz": lzma.open, ".tar.bz2": bz2.open}
@@ -48,9 +49,9 @@ def walk(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes
 def find(folder: Path, stem: str) -> Path | None:
     """The archive in a folder that is called `stem`, or else the folder of that name; None where neither is there.
 
-    Raises UserError where there are two archives.
+    Raises UserError where there are two archives, or one that nothing can be read from.
     """
-    found = [path for ending in ENDINGS if os.path.lexists(path := folder / f"{stem}{ending}")]
+    found = require_files(path for ending in ENDINGS if os.path.lexists(path := folder / f"{stem}{ending}"))
     if len(found) > 1:
         raise UserError(f"{folder} holds {found[0].name} and {found[1].name}; take one out.")
     # An archive first: it says whether it is whole.
