@@ -464,3 +464,15 @@ def test_where_both_layouts_are_there_the_folder_s_own_is_read(tmp_path):
     write(tmp_path / "Protocol", GOOD)
     write(tmp_path / "PAMAP2_Dataset" / "Protocol", GOOD + GOOD)
     assert len(read(tmp_path).series) == len(GOOD) // 2
+
+
+@pytest.mark.parametrize(("end", "files"), [("\n", []), ("", [1])])
+def test_a_file_whose_last_line_has_no_end_is_counted(tmp_path, end, files):
+    write(tmp_path / "Protocol", rows([LYING] * 6), end=end)
+    said = [line for line in read(tmp_path).ledger.rows if line["step"].endswith("cut short?")]
+    assert [line["files"] for line in said] == files
+
+
+def test_the_nine_files_have_sums_and_every_id_of_the_readme_is_known():
+    assert sorted(pamap2.SHA256) == [f"subject{number}.dat" for number in range(101, 110)]
+    assert sorted({*pamap2.IDS, *pamap2.OTHERS}) == [*range(8), 9, 10, 11, 12, 13, 16, 17, 18, 19, 20, 24]
