@@ -162,7 +162,11 @@ def test_uci_har_with_another_number_of_windows(raw, publish, test_labels):
     assert "y_test.txt" in message and "where UCI HAR has 2" in message
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>404 Not Found</html>", zipped(PAMAP2)[:-30], zipped(PAMAP2)[:100]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<html>404 Not Found</html>", zipped(PAMAP2)[:-30], zipped(PAMAP2)[:100]],
+    ids=["empty", "a page", "its end is gone", "its beginning"],
+)
 def test_not_a_whole_zip(raw, publish, content):
     assert "not a whole zip file" in refusal("pamap2", raw, publish(content))
 
