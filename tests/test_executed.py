@@ -278,7 +278,7 @@ def test_a_site_of_the_archives_alone_has_a_page_for_each_job_with_the_same_tabl
     links = [(alone / "runs/ptbdb/lead_i" / a["href"]).resolve() for a in page.select("a.download")]
     downloads = {path.name: path for path in links}
     assert downloads["rdpd.ipynb"].read_text() == members(results)[LEAD_I]
-    assert json.loads(downloads["rdpd.json"].read_text())["fingerprint"] == "made up"
+    assert json.loads(downloads["rdpd.json"].read_text())["fingerprint"] == "<script>alert('a fingerprint')</script>"
 
 
 def test_what_results_has_is_shown_before_what_is_archived(results):

@@ -236,7 +236,9 @@ def test_a_student_of_poor_channels_and_knowledge_alone_is_the_same_bit_for_bit(
     before = away / job.results_root.relative_to(Path(job.raw).parent) / "beacons" / "port"
     ours, theirs = (load_file(folder / f"{method}.safetensors") for folder in (alone.path("x").parent, before))
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
-    ours, theirs = (np.load(folder / f"{method}.npz") for folder in (alone.path("x").parent, before))
+    ours, theirs = (
+        np.load(folder / f"{method}.npz", allow_pickle=False) for folder in (alone.path("x").parent, before)
+    )
     assert ours.files == theirs.files
     for name in ours.files:
         np.testing.assert_array_equal(ours[name], theirs[name])

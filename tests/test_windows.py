@@ -376,7 +376,7 @@ def make_recordings(dataset: str, **changes) -> Recordings:
 def through_the_cache(folder, dataset: str, recordings: Recordings, view: str = "all") -> Windows:
     """What `data.load` does between a reader and the windows."""
     folder.mkdir()
-    data.cache.write(folder, Windows.from_recordings(SPECS[dataset], recordings, "simulated"))
+    data.cache.write(folder, Windows.from_recordings(SPECS[dataset], recordings, "simulated"), folder.name)
     return data.cache.read(folder, SPECS[dataset], view, "simulated")
 
 
