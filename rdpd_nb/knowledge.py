@@ -73,7 +73,7 @@ class Knowledge:
                 expected = f"a row of float32 for each of its {len(self.window):,} windows"
                 return f"its {name} are {rows.dtype} of shape {rows.shape}, not {expected}"
             total = rows.sum(1, dtype=np.float64)
-            # Read from a file they sum to 1. In memory, notebook 11 gives the soft loss another factor, the same for all.
+            # Read from a file they sum to 1. In memory, notebook 11 gives the soft loss another factor, one for all.
             one = total[0] if self.path == "memory" and name == "soft labels" and len(total) else 1
             wrong = ~((rows >= 0).all(1) & (abs(total - one) < ONE))  # NaN is neither
             if wrong.any():
