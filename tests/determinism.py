@@ -27,7 +27,7 @@ def result(out: Path, run: subprocess.Popen) -> dict[str, np.ndarray]:
     """What a run left: by kind ('weights', 'losses', 'scores', 'knowledge', 'probability') all its numbers."""
     said, _ = run.communicate()
     assert run.returncode == 0, said[-3000:]
-    with np.load(out) as arrays:
+    with np.load(out, allow_pickle=False) as arrays:
         return dict(arrays)
 
 
