@@ -1,5 +1,9 @@
 """PAMAP2: bouts out of tiny hand-written files, and one sentence about each way a file can be broken."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -213,6 +217,39 @@ def swap(old, new):
 
 
 GOOD = rows([WALKING] * 20)
+# ---------------------------------------------------------------------------------------------------- memory
+
+PEAK = """
+import sys
+from pathlib import Path
+import pyarrow.csv
+from rdpd_nb.data import pamap2
+
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
+
+before = peak()
+r = pamap2.read(Path(sys.argv[1]), lambda line: None)
+print(peak() - before, r.series.nbytes)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from Linux's /proc")
+def test_memory_grows_with_what_is_handed_over_and_not_with_the_text(tmp_path):
+    """Three times: one person, all nine, and nine of whom only one does anything."""
+    count, peaks, given = 60_000, {}, {}
+    time = [f"{8 + i / 100:.2f}" for i in range(count)]
+    for name, people, active in (("one", 1, 1), ("nine", 9, 9), ("idle", 9, 1)):
+        for i in range(people):
+            rest = f" {WALKING if i < active else 0} 7{i}{' 1' * 51}\n"
+            write(tmp_path / name / "Protocol", [rest.join(time) + rest], f"subject{101 + i}.dat", end="")
+        done = subprocess.run([sys.executable, "-c", PEAK, tmp_path / name], capture_output=True, text=True, check=True)
+        peaks[name], given[name] = map(int, done.stdout.split())
+    assert given["one"] == given["idle"] == given["nine"] / 9
+    assert peaks["nine"] - peaks["one"] < 1.45 * (given["nine"] - given["one"])  # 1 is the array itself
+    assert peaks["idle"] - peaks["one"] < 20e6  # the other eight files are 53 MB of text, 104 MB of values
+
+
 # --------------------------------------------------------------------------------------------- what no sensor can say
 
 KINDS = {

@@ -86,19 +86,21 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """Both parts as recordings of one window each. Without subject files, blocks of windows stand for subjects."""
     by_blocks = _path(folder, "train", "subject") not in files(folder)
     signals, subjects, labels, ledger = [], [], [], Ledger()
-    lines: dict[bytes, str] = {}  # numbers of a line -> where they stand
+    lines: dict[bytes, tuple[Path, int]] = {}  # numbers of a line -> where they stand
     for part in WINDOWS:
         label = _whole(_path(folder, part, "y"), "label", range(1, len(SPEC.classes) + 1)) - 1
         labels.append(label)
         signals.append(np.empty((len(label), SPEC.length, len(SPEC.channels)), np.float32))
         for d, name in enumerate(SPEC.channels):
             path = _path(folder, part, name)
-            values, _ = numbers([(str(path), _content(path))], SPEC.length, " ", LIMITS[name.split("_")[1]])
+            values = _signal(path, LIMITS[name.split("_")[1]])
             _require_count(path, values, label)
             for number, line in enumerate(values, 1):
-                where = f"{path}, line {number}"
-                if (twin := lines.setdefault(line.tobytes(), where)) != where:
-                    raise UserError(f"{where}: the same numbers as {twin}; download them again.")
+                twin = lines.setdefault(line.tobytes(), (path, number))
+                if twin != (path, number):
+                    raise UserError(
+                        f"{path}, line {number}: the same numbers as {twin[0]}, line {twin[1]}; download them again."
+                    )
             signals[-1][:, :, d] = values
         if by_blocks:
             subjects.append(1000 * len(labels) + np.arange(len(label)) // BLOCK)
@@ -124,17 +126,23 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     )
 
 
-def _content(path: Path) -> bytes:
-    """A file with one space between the numbers of a line; as published, one or two stand before each."""
-    content = path.read_bytes().replace(b"\t", b" ").replace(b"\r\n", b"\n")
-    while b"  " in content:
-        content = content.replace(b"  ", b" ")
-    return content.replace(b"\n ", b"\n").replace(b" \n", b"\n")
+def _signal(path: Path, limit: float) -> np.ndarray:
+    """A file of signals as (windows, l); as published, one or two spaces stand before each number."""
+    content = path.read_bytes()
+    try:
+        return numbers([(str(path), content.replace(b"  ", b" ").replace(b"\n ", b"\n"))], SPEC.length, " ", limit)[0]
+    except UserError:  # of another layout, which takes longer, or wrong
+        return numbers([(str(path), _tidy(content))], SPEC.length, " ", limit)[0]
+
+
+def _tidy(content: bytes) -> bytes:
+    """One space between the values of a line, none before or after them."""
+    return b"\n".join(b" ".join(line.split()) for line in content.split(b"\n"))
 
 
 def _whole(path: Path, what: str, allowed: Sequence[int]) -> np.ndarray:
     """A file of one whole number a line, (windows,); UserError, with its line, for one that is not allowed."""
-    values = whole_numbers(str(path), _content(path))[:, 0]
+    values = whole_numbers(str(path), _tidy(path.read_bytes()))[:, 0]
     if (odd := ~np.isin(values, allowed)).any():
         line = int(odd.argmax())
         these = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else ", ".join(map(str, allowed))
