@@ -217,6 +217,8 @@ def swap(old, new):
 
 
 GOOD = rows([WALKING] * 20)
+
+
 # ---------------------------------------------------------------------------------------------------- memory
 
 PEAK = """
@@ -236,7 +238,11 @@ print(peak() - before, r.series.nbytes)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from Linux's /proc")
 def test_memory_grows_with_what_is_handed_over_and_not_with_the_text(tmp_path):
-    """Three times: one person, all nine, and nine of whom only one does anything."""
+    """Three times: one person, all nine, and nine of whom only one does anything.
+
+    Measured: 1.3 to 1.5 times the array and 19 MB; a reader that joins arrays at the end 2.5 times, one that keeps the
+    text 2.5 times and 63 MB, one that keeps the values 3.8 times and 122 MB.
+    """
     count, peaks, given = 60_000, {}, {}
     time = [f"{8 + i / 100:.2f}" for i in range(count)]
     for name, people, active in (("one", 1, 1), ("nine", 9, 9), ("idle", 9, 1)):
@@ -246,8 +252,8 @@ def test_memory_grows_with_what_is_handed_over_and_not_with_the_text(tmp_path):
         done = subprocess.run([sys.executable, "-c", PEAK, tmp_path / name], capture_output=True, text=True, check=True)
         peaks[name], given[name] = map(int, done.stdout.split())
     assert given["one"] == given["idle"] == given["nine"] / 9
-    assert peaks["nine"] - peaks["one"] < 1.45 * (given["nine"] - given["one"])  # 1 is the array itself
-    assert peaks["idle"] - peaks["one"] < 20e6  # the other eight files are 53 MB of text, 104 MB of values
+    assert peaks["nine"] - peaks["one"] < 2 * (given["nine"] - given["one"])  # 1 is the array itself
+    assert peaks["idle"] - peaks["one"] < 40e6  # the other eight files are 53 MB of text, 104 MB of values
 
 
 # --------------------------------------------------------------------------------------------- what no sensor can say
