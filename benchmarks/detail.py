@@ -1,6 +1,6 @@
 """What it costs to say less of each window: students of knowledge that is rounded, or the mean of its class.
 
-`python benchmarks/detail.py` trains teachers and students of every detail (25 min on one core) on the embedded data and
+`python benchmarks/detail.py` trains teachers and students of every detail on the embedded data and
 writes detail.csv: test ROC-AUC, and what it is less that of the full knowledge and less Direct's, with 95 % intervals.
 """
 
