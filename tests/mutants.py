@@ -3,17 +3,15 @@
 Each module of MODULES is changed in one place ('+' to '-', '<' to '<=', 1 to 2, `min` to `max`, a `raise` or a keyword
 argument left out, ...), and those of its tests that run the changed line are started, the quickest first, until one
 fails. A mutant that no test notices survives: either a test is missing, or the change does not matter. The latter are
-in `mutants_accepted.tsv`, each with a reason; the others are printed under the table.
+in `mutants_accepted.tsv`, each with a reason; the others are printed under their module's row.
 
 Own code, because mutmut 3 leaves out what is decorated (properties, `no_grad`) and what stands outside functions, where
 specs and constants are, and cosmic-ray starts Python and PyTorch anew for every mutant. Here a process that has loaded
-all and collected the tests forks for each, so that a mutant costs its tests' own time.
+the libraries forks for each, which loads this package and costs less than a second more than its tests.
 """
 
 import argparse
 import ast
-import contextlib
-import gc
 import importlib
 import json
 import os
@@ -26,57 +24,36 @@ import tempfile
 import threading
 import time
 import traceback
-import types
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 TESTS = Path(__file__).resolve().parent
-PACKAGE = TESTS.parent / "rdpd_nb"
 LIBRARIES = """duckdb hypothesis matplotlib.pyplot numpy pandas pyarrow.csv pyarrow.parquet safetensors.torch
     scipy.optimize scipy.signal scipy.stats sklearn.linear_model sklearn.metrics tabulate torch.optim.adam wfdb yaml"""
-MODULES = {  # and the tests that answer for each
-    "losses": "losses unlabelled protocol",
-    "evaluation": "evaluation",
-    "statistics": "statistics",
-    "data/windows": "windows unlabelled data",
-    "training": "training unlabelled",
-    "draws": "draws training unlabelled",
-    "knowledge": "knowledge unlabelled",
-    "engine/__init__": "engine checkpoints",
-    "engine/batches": "batches engine training",
-    "engine/checkpoints": "checkpoints",
-    "engine/device": "engine",
-    "engine/kernels": "stack",
-    "engine/setup": "engine training checkpoints unlabelled",
-    "engine/shards": "engine training unlabelled",
-    "engine/stack": "stack",
-    "tables": "tables",
-    "records": "records tables",
-    "record_file": "records",
-    "data/archives": "archives",
-    "data/checks": "checks brugada ptbdb download",
-    "data/csv_stream": "mimic3",
-    "data/format16": "ptbdb",
-    "data/text": "data uci_har hapt",
-    "data/pamap2": "pamap2 spec",
-    "data/uci_har": "uci_har spec",
-    "data/dsads": "dsads spec",
-    "data/hapt": "hapt spec",
-    "data/ptbdb": "ptbdb spec",
-    "data/brugada": "brugada spec",
-    "data/cinc2012": "cinc2012 spec",
-    "data/mimic3": "mimic3 spec",
-    "data/own": "own",
-    "data/own_files": "own",
-    "data/pairs": "own study",
-}
+MODULES = dict(  # and the tests that answer for each
+    line.strip().split(": ")
+    for line in """losses: losses unlabelled protocol; evaluation: evaluation; statistics: statistics
+    data/windows: windows unlabelled data; training: training unlabelled; draws: draws training unlabelled
+    knowledge: knowledge unlabelled; engine/__init__: engine checkpoints; engine/batches: batches engine training
+    engine/checkpoints: checkpoints; engine/device: engine; engine/kernels: stack
+    engine/setup: engine training checkpoints unlabelled; engine/shards: engine training unlabelled; engine/stack: stack
+    tables: tables; records: records tables; record_file: records; data/archives: archives; data/text: text
+    data/checks: checks brugada ptbdb download; data/csv_stream: csv_stream; data/format16: ptbdb brugada
+    data/pamap2: pamap2 spec; data/uci_har: uci_har spec; data/dsads: dsads spec; data/hapt: hapt spec
+    data/ptbdb: ptbdb spec; data/brugada: brugada spec; data/cinc2012: cinc2012 spec; data/mimic3: mimic3 spec
+    data/own: own; data/own_files: own; data/pairs: own study""".replace("\n", ";").split(";")
+)
 COLUMNS = ("mutants", "tried", "killed", "timeout", "accepted", "survived")
-SURVIVORS = TESTS.parent / "build" / "mutants.txt"
+SECONDS = 25  # of tests for a mutant: slower ones are left out
 BROKEN = 70  # status of a process in which this program failed, not a test
+ENDS = {0: "survived", BROKEN: "broken", -signal.SIGALRM: "timeout"}
 PAIRS = """Add Sub, Mult Div, BitAnd BitOr, LShift RShift, Lt LtE, Gt GtE, Eq NotEq, Is IsNot, In NotIn, And Or,
 min max, any all, argmin argmax, minimum maximum, floor ceil, sum mean, zeros ones, clamp_min clamp_max, nanmin nanmax,
 cumsum cumprod, startswith endswith, isnan isinf, union1d setdiff1d, lower upper, lstrip rstrip"""
@@ -85,24 +62,17 @@ OTHER |= {"std": "var", "FloorDiv": "Mult", "Mod": "FloorDiv", "Pow": "Mult"}
 NO_NUMBERS = {"annotation", "returns", "decorator_list", "exc", "cause", "msg"}  # fields of nodes
 
 
-# ---------------------------------------------------------------------------------------------------- mutants
-
-
 def changes(node: ast.AST):
     """What a node may become."""
     swapped = [getattr(ast, name)() for name in [OTHER.get(type(getattr(node, "op", None)).__name__)] if name]
     match node:
-        case ast.BinOp(left=a, right=b):
-            yield from (ast.BinOp(a, op, b) for op in swapped)
-        case ast.AugAssign(target=a, value=b):
-            yield from (ast.AugAssign(a, op, b) for op in swapped)
-        case ast.BoolOp(values=values):
-            yield from (ast.BoolOp(op, values) for op in swapped)
-        case ast.Compare(left=a, ops=[op], comparators=b):
-            yield ast.Compare(a, [getattr(ast, OTHER[type(op).__name__])()], b)
+        case ast.BinOp() | ast.AugAssign() | ast.BoolOp():
+            yield from (type(node)(**{**vars(node), "op": op}) for op in swapped)
         case ast.Compare(left=a, ops=[first, *rest], comparators=b):
-            yield ast.Compare(a, [getattr(ast, OTHER[type(first).__name__])(), *rest], b)
-            yield ast.Compare(a, [first, *(getattr(ast, OTHER[type(op).__name__])() for op in rest)], b)
+            first, *others = [getattr(ast, OTHER[type(op).__name__])() for op in node.ops]
+            yield ast.Compare(a, [first, *rest], b)
+            if rest:
+                yield ast.Compare(a, [node.ops[0], *others], b)
         case ast.UnaryOp(operand=a) if not isinstance(a, ast.Constant):
             yield a
         case ast.Constant(value=bool(v)):
@@ -118,11 +88,8 @@ def changes(node: ast.AST):
             for word in words:
                 if word.arg not in (None, "strict"):
                     yield ast.Call(f, args, [w for w in words if w is not word])
-        case (
-            ast.If(test=ast.Name() | ast.Attribute() | ast.Call())
-            | ast.IfExp(test=ast.Name() | ast.Attribute() | ast.Call())
-        ):
-            yield type(node)(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)
+        case ast.If(test=test) | ast.IfExp(test=test) if isinstance(test, ast.Name | ast.Attribute | ast.Call):
+            yield type(node)(ast.UnaryOp(ast.Not(), test), node.body, node.orelse)
         case ast.comprehension(ifs=[_, *_]):
             yield ast.comprehension(node.target, node.iter, [], 0)
         case ast.JoinedStr(values=[ast.Constant(value=str(v))]) if digits := re.search(r"\.(\d)", v):  # ".3f"
@@ -136,28 +103,29 @@ def changes(node: ast.AST):
 
 
 class Mutant:
-    """A change: `spot` (parent, field, place in a list or None) becomes `new`. `lines` are those of its statement, none
-    where it is run at import only. `key` names it in the list of accepted ones, whatever moves."""
+    """A change of a tree: field `name` of `parent`, or its place `i`, becomes `new`. `lines` are its statement's, none
+    where that is run at import only. `key` names it in the list of accepted ones, whatever moves."""
 
-    def __init__(self, module: str, where: str, lines: range, spot: tuple, node: ast.AST, new: ast.AST):
-        self.module, self.lines, self.spot, self.new = module, lines, spot, new
-        self.line = getattr(node, "lineno", 0)
-        was, becomes = (n.test if isinstance(n, ast.If | ast.While) else n for n in (node, new))
-        self.change = f"{_text(was)[:110]} -> {_text(becomes)[:110]}"
-        if isinstance(node, ast.Constant) and isinstance(spot[0], ast.expr) and len(_text(spot[0])) < 90:
-            was = _text(spot[0])
-            with self.applied():
-                self.change = f"{was} -> {_text(spot[0])}"
-        self.key = (module, where, self.change)
+    def __init__(self, tree: ast.Module, key: tuple[str, str], lines: range, spot: tuple, new: ast.AST):
+        self.tree, self.lines, (self.parent, self.name, self.i) = tree, lines, spot
+        field = getattr(self.parent, self.name)
+        node = field if self.i is None else field[self.i]
+        self.line, self.new = getattr(node, "lineno", 0), ast.copy_location(new, self.parent)
+        was, becomes = (_text(n.test if isinstance(n, ast.If | ast.While) else n)[:110] for n in (node, new))
+        if isinstance(node, ast.Constant) and isinstance(self.parent, ast.expr) and len(_text(self.parent)) < 90:
+            was, becomes = _text(self.parent), self.applied(partial(_text, self.parent))
+        self.key = (*key, f"{was} -> {becomes}")
 
-    @contextlib.contextmanager
-    def applied(self) -> Iterator[None]:
-        """The tree it was made from has the change."""
-        parent, field, i = self.spot
-        old, new = getattr(parent, field), ast.copy_location(self.new, parent)
-        setattr(parent, field, new if i is None else [*old[:i], new, *old[i + 1 :]])
-        yield
-        setattr(parent, field, old)
+    def applied(self, look):
+        """What `look` gives while the tree has the change."""
+        old = getattr(self.parent, self.name)
+        setattr(self.parent, self.name, self.new if self.i is None else [*old[: self.i], self.new, *old[self.i + 1 :]])
+        found = look()
+        setattr(self.parent, self.name, old)
+        return found
+
+    def code(self, path: Path):
+        return self.applied(lambda: compile(ast.fix_missing_locations(self.tree), path, "exec", dont_inherit=True))
 
 
 def _text(node: ast.AST) -> str:
@@ -181,8 +149,8 @@ def mutants(module: str, tree: ast.Module) -> list[Mutant]:
                     span = range(node.lineno, max(last, node.lineno) + 1)
                 words = isinstance(parent, ast.Expr | ast.JoinedStr) or getattr(parent, "arg", "") == "strict"
                 if not (words and isinstance(node, ast.Constant)):
-                    spot = (parent, name, i)
-                    found.extend(Mutant(module, at, span if within else range(0), spot, node, n) for n in changes(node))
+                    made = partial(Mutant, tree, (module, at), span if within else range(0), (parent, name, i))
+                    found.extend(map(made, changes(node)))
                 visit(node, at, span, within)
 
     visit(tree, "", range(0), False)
@@ -192,85 +160,86 @@ def mutants(module: str, tree: ast.Module) -> list[Mutant]:
 # ------------------------------------------------------------------------------------------- tests in a fork
 
 
-class Trials:
-    """A pytest plugin: with all tests collected, it forks for each mutant inside a function, gives the function its new
-    code and runs the tests, so that a mutant costs no more than these. First it sees which tests run which lines."""
+class Watch:
+    """A pytest plugin: of each test the seconds, and the lines of a file that it and its fixtures run, as JSON."""
 
-    def __init__(self, path: Path, folder: Path, after: Callable):
-        self.path, self.folder, self.after = path, folder, after
-        self.lines, self.fixtures, self.failed = set(), {}, []
-
-    def pytest_runtestloop(self, session):
-        self.items = {item.nodeid: item for item in session.items}
-        self.after(self)
-        return True
-
-    def run(self, names: Iterable[str]) -> list[str]:
-        """Run tests until one fails; those that failed."""
-        items = [self.items[name] for name in names]
-        items[0].config._tmp_path_factory._given_basetemp = self.folder / str(os.getpid())
-        for item, following in zip(items, [*items[1:], None], strict=True):
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if self.failed:
-                break
-        return self.failed
-
-    def pytest_runtest_logreport(self, report):
-        self.failed += [report.nodeid] if report.failed else []
-
-    def look(self) -> None:
-        """Of each test the seconds and the lines that it runs, its fixtures' among them, into a file."""
-        self.tests: dict = {}
-        threading.settrace(self.trace)
-        failed = self.run(self.items)
-        (self.folder / "tests.json").write_text(json.dumps([self.tests, failed]))
+    def __init__(self, path: Path, seen: Path):
+        self.path, self.seen, self.lines, self.fixtures, self.tests = str(path), seen, set(), {}, {}
 
     def trace(self, frame, event, arg):
-        if frame.f_code.co_filename == str(self.path):
+        if frame.f_code.co_filename == self.path:
             self.lines.add(frame.f_lineno)
             return self.trace
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(self, fixturedef, request):
-        before, self.lines, began = self.lines, set(), _seconds()
+    @contextmanager
+    def watched(self) -> Iterator[list]:
+        """[seconds, lines], once it is over."""
+        threading.settrace(self.trace)
+        sys.settrace(self.trace)
+        before, self.lines, began, found = self.lines, set(), sum(os.times()[:4]), []
         try:
-            return (yield)
+            yield found
         finally:
-            once = fixturedef.scope == "session"  # made once for all of a mutant's tests
-            self.fixtures[fixturedef] = self.lines, 0.0 if once else _seconds() - began
+            found += [sum(os.times()[:4]) - began, self.lines]
             self.lines = before
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item, nextitem):
-        sys.settrace(self.trace if hasattr(self, "tests") else None)
-        result = yield
-        sys.settrace(None)
-        return result
+    def pytest_fixture_setup(self, fixturedef, request):
+        with self.watched() as self.fixtures[fixturedef]:
+            return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item):
-        self.lines, began = set(), _seconds()
-        try:
-            return (yield)
-        finally:
-            if hasattr(self, "tests"):
-                of = [f for several in item._fixtureinfo.name2fixturedefs.values() for f in several]
-                made = [self.fixtures[f] for f in of if f in self.fixtures]
-                lines = self.lines.union(*(lines for lines, _ in made))
-                self.tests[item.nodeid] = _seconds() - began + sum(took for _, took in made), sorted(lines)
+        with self.watched() as found:
+            result = yield
+        of = [f for several in item._fixtureinfo.name2fixturedefs.values() for f in several if f in self.fixtures]
+        made = sum(self.fixtures[f][0] for f in of if f.scope != "session")  # those are made once for all tests
+        self.tests[item.nodeid] = found[0] + made, sorted(found[1].union(*(self.fixtures[f][1] for f in of)))
+        return result
+
+    def pytest_sessionfinish(self):
+        self.seen.write_text(json.dumps(self.tests))
 
 
-def _seconds() -> float:
-    return sum(os.times()[:4])
+def outcomes(every: list[Mutant], drawn: list[int], path: Path, tests: list[str], folder: Path, jobs: int, share):
+    """What became of each mutant that was tried, by its place."""
+    watch = Watch(path, folder / "tests.json")
+    if os.waitpid(fork(lambda: pytest_main(folder, tests, watch)), 0)[1]:
+        raise RuntimeError(f"{', '.join(tests)} fail without any mutant:\n{(folder / 'said.txt').read_text()[-3000:]}")
+    tests = sorted(json.loads(watch.seen.read_text()).items(), key=lambda test: test[1][0])  # the quickest first
+    found, running, until = {}, {}, time.time() + share
+    while running or (drawn and time.time() < until):
+        if drawn and len(running) < jobs and time.time() < until:
+            i, *drawn = drawn
+            lines, names, total = set(every[i].lines), [], 0.0
+            for name, (took, runs) in tests:
+                if not (lines and lines.isdisjoint(runs)) and total + took < SECONDS:
+                    names, total = [*names, name], total + took
+            running[fork(partial(try_one, every[i], path, names, folder), 30 + int(10 * total))] = i
+        else:
+            pid, status = os.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)  # what it started
+            shutil.rmtree(folder / str(pid), ignore_errors=True)
+            found[running.pop(pid)] = ENDS.get(os.waitstatus_to_exitcode(status), "killed")
+    return found
 
 
-def fork(work: Callable[[], object]) -> int:
+def try_one(mutant: Mutant, path: Path, names: list[str], folder: Path) -> int:
+    """Whether a test fails where the package is loaded with the mutant."""
+    code, load = mutant.code(path), SourceFileLoader.get_code
+    SourceFileLoader.get_code = lambda of, name: code if of.path == str(path) else load(of, name)
+    return pytest_main(folder, names) if names else 0
+
+
+def fork(work, seconds: int = 0) -> int:
     """Do something in a process of its own, which ends with 1 where it gives something true, else with 0; its id."""
     if pid := os.fork():
         return pid
     status = BROKEN
     try:
         os.setsid()
+        signal.alarm(seconds)  # which ends it
         status = int(bool(work()))
     except BaseException:
         traceback.print_exc()
@@ -285,151 +254,43 @@ def pytest_main(folder: Path, tests: list[str], *plugins) -> int:
     return pytest.main([*options, "-m", "not real and not gpu", *tests], list(plugins))
 
 
-def codes_of(module: types.CodeType) -> dict[tuple[str, int], types.CodeType]:
-    """The code of each function of a module, by name and line."""
-    codes = [module]
-    for code in codes:
-        codes += [c for c in code.co_consts if isinstance(c, types.CodeType)]
-    return {(c.co_qualname, c.co_firstlineno): c for c in codes if "<locals>" not in c.co_qualname}
-
-
-def import_mutated(path: Path, code: types.CodeType) -> None:
-    """Whoever imports the module from now on gets this code."""
-    load = SourceFileLoader.get_code
-    SourceFileLoader.get_code = lambda of, name: code if of.path == str(path) else load(of, name)
-
-
-class Trying:
-    """A module's mutants, or a sample of them, and what becomes of each."""
-
-    def __init__(self, module: str, options: argparse.Namespace, share: float, end: float, folder: Path):
-        self.path, self.share, self.end, self.folder = PACKAGE / f"{module}.py", share, end, folder
-        self.jobs, self.seconds, sample = options.jobs, options.seconds, options.sample
-        self.files = [str(TESTS / f"test_{name}.py") for name in MODULES[module].split()]
-        self.tree = ast.parse(self.path.read_text())
-        self.all = mutants(module, self.tree)
-        self.drawn = random.Random(options.seed).sample(
-            range(len(self.all)), min(sample or len(self.all), len(self.all))
-        )
-
-    def __call__(self) -> dict[int, str]:
-        """What became of each that was tried, by its place in `all`."""
-        server = Trials(self.path, self.folder, self._inside)
-        os.waitpid(fork(lambda: pytest_main(self.folder, self.files, server)), 0)
-        self.tests, failed = json.loads((self.folder / "tests.json").read_text())
-        if failed or not self.tests:
-            raise RuntimeError(f"tests that fail without any mutant: {failed or self.files}")
-        found = {int(i): outcome for i, outcome in json.loads((self.folder / "outcome.json").read_text()).items()}
-        return found | self._each(lambda m: not m.lines, self._anew)
-
-    def _inside(self, trials: Trials) -> None:
-        os.waitpid(fork(trials.look), 0)
-        self.tests, failed = json.loads((self.folder / "tests.json").read_text())
-        every = [f for f in gc.get_objects() if isinstance(f, types.FunctionType)]
-        self.functions = [f for f in every if f.__code__.co_filename == str(self.path)]
-        gc.collect(), gc.freeze()  # or each fork would copy all objects
-        found = {} if failed else self._each(lambda m: m.lines, lambda m, names: self._swapped(trials, m, names))
-        (self.folder / "outcome.json").write_text(json.dumps(found))
-
-    def _swapped(self, trials: Trials, m: Mutant, names: list[str]) -> bool:
-        codes = codes_of(self._mutated(m))
-        for function in self.functions:
-            of = function.__code__
-            function.__code__ = codes.get((of.co_qualname, of.co_firstlineno), of)
-        return bool(trials.run(names))
-
-    def _anew(self, m: Mutant, names: list[str]) -> int:
-        import_mutated(self.path, self._mutated(m))
-        return pytest_main(self.folder, names)
-
-    def _mutated(self, m: Mutant) -> types.CodeType:
-        with m.applied():
-            return compile(ast.fix_missing_locations(self.tree), str(self.path), "exec", dont_inherit=True)
-
-    def _chosen(self, mutant: Mutant) -> tuple[list[str], float]:
-        """The tests that may notice a mutant, the quickest first, and how long they take."""
-        names, total = [], 0.0
-        for name, (took, lines) in sorted(self.tests.items(), key=lambda test: test[1][0]):
-            if (not mutant.lines or not set(mutant.lines).isdisjoint(lines)) and total + took < self.seconds:
-                names, total = [*names, name], total + took
-        return names, total
-
-    def _each(self, which: Callable, try_one: Callable) -> dict[int, str]:
-        found, running, until = {}, {}, min(self.end, time.time() + self.share)
-        waiting = [i for i in reversed(self.drawn) if which(self.all[i])]
-        while running or (waiting and time.time() < until):
-            while waiting and len(running) < self.jobs and time.time() < until:
-                i = waiting.pop()
-                names, took = self._chosen(self.all[i])
-                if not names:
-                    found[i] = "survived"
-                    continue
-                pid = fork(lambda m=self.all[i], names=names: try_one(m, names))
-                running[pid] = i, time.time() + 30 + 10 * took
-            for pid, (i, limit) in list(running.items()):
-                ended, status = os.waitpid(pid, os.WNOHANG)
-                if not ended and time.time() < limit:
-                    continue
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(pid, signal.SIGKILL)  # what it started, too
-                if not ended:
-                    os.waitpid(pid, 0)
-                ends = {0: "survived", BROKEN: "broken"}
-                found[i] = ends.get(os.waitstatus_to_exitcode(status), "killed") if ended else "timeout"
-                del running[pid]
-                shutil.rmtree(self.folder / str(pid), ignore_errors=True)
-            time.sleep(0.01)
-        return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("modules", nargs="*", help="of rdpd_nb, e.g. losses data/windows; all by default")
     parser.add_argument("--minutes", type=float, default=60, help="in which it ends")
     parser.add_argument("--sample", type=int, default=100, help="most mutants of a module, drawn by seed; 0: all")
-    parser.add_argument("--seconds", type=float, default=25, help="of tests for a mutant: slower ones are left out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "MPLBACKEND": "agg"}
     accepted = {tuple(row.split("\t")[:3]) for row in (TESTS / "mutants_accepted.tsv").read_text().splitlines()}
-    end, names = time.time() + 60 * options.minutes, options.modules or list(MODULES)
-    total, survivors = Counter(), []
-    _print_row("module", {name: name for name in COLUMNS})
+    end, names, total = time.time() + 60 * options.minutes, options.modules or list(MODULES), Counter()
+    list(map(importlib.import_module, LIBRARIES.split()))
+    phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]  # the same examples every time, none made smaller
+    hypothesis.settings.register_profile("mutants", derandomize=True, database=None, max_examples=25, phases=phases)
+    hypothesis.settings.load_profile("mutants")
+    show("module", {name: name for name in COLUMNS})
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         sys.pycache_prefix, sys.dont_write_bytecode = f"{folder}/pyc", False
-        for library in LIBRARIES.split():
-            importlib.import_module(library)
-        _load_hypothesis()
         for n, module in enumerate(names):
+            path = TESTS.parent / f"rdpd_nb/{module}.py"
+            every = mutants(module, ast.parse(path.read_text()))
+            drawn = random.Random(options.seed).sample(range(len(every)), min(options.sample or 10**9, len(every)))
             share = (end - time.time()) / (len(names) - n)  # of seconds, once its tests have been seen to run
-            trying = Trying(module, options, share, end, Path(folder))
-            found = sorted(trying().items())
-            known = {i for i, outcome in found if outcome == "survived" and trying.all[i].key in accepted}
+            tests = [str(TESTS / f"test_{name}.py") for name in MODULES[module].split()]
+            found = sorted(outcomes(every, drawn, path, tests, Path(folder), options.jobs, share).items())
+            known = {i for i, outcome in found if outcome == "survived" and every[i].key in accepted}
             count = Counter("accepted" if i in known else outcome for i, outcome in found)
             assert not count["broken"], (Path(folder) / "said.txt").read_text()[-3000:]
-            count |= {"mutants": len(trying.all), "tried": len(found)}
-            total.update(count)
-            _print_row(module, count)
-            new = [trying.all[i] for i, outcome in found if outcome == "survived" and i not in known]
-            survivors += [f"rdpd_nb/{m.module}.py:{m.line}\t" + "\t".join(m.key) for m in new]
-            SURVIVORS.parent.mkdir(exist_ok=True)
-            SURVIVORS.write_text("\n".join(survivors))
-    _print_row("all", total)
-    print("", *survivors, sep="\n")
-    sys.exit(bool(survivors))
+            show(module, count := count + Counter(mutants=len(every), tried=len(found)))
+            total += count
+            for m in (every[i] for i, outcome in found if outcome == "survived" and i not in known):
+                print(f"    line {m.line}\t" + "\t".join(m.key), flush=True)
+    show("all", total)
+    sys.exit(total["survived"] > 0)
 
 
-def _load_hypothesis() -> None:
-    """The same examples every time, and none made smaller."""
-    from hypothesis import Phase, settings
-
-    quick = {"derandomize": True, "database": None, "max_examples": 25}
-    settings.register_profile("mutants", **quick, phases=[Phase.explicit, Phase.generate])
-    settings.load_profile("mutants")
-
-
-def _print_row(name: str, count: dict) -> None:
+def show(name: str, count: dict) -> None:
     print(f"{name:22}" + "".join(f"{count[of] or 0:>10}" for of in COLUMNS), flush=True)
 
 

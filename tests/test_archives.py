@@ -70,6 +70,7 @@ def test_a_folder_is_sorted_and_names_are_relative_to_it(tmp_path):
     for name, content in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
+    (tmp_path / "set/folder.txt").mkdir()
     assert texts(tmp_path) == [(name, FILES[name]) for name in ("set/a.txt", "set/b.txt")]
     assert [name for name, _ in texts(tmp_path / "set")] == ["a.txt", "b.txt"]
 

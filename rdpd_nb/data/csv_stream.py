@@ -96,7 +96,7 @@ def _unpacked(file: BinaryIO, path: Path) -> "pa.NativeFile":
 
 
 def _header(path: Path) -> list[str]:
-    with path.open("rb", buffering=0) as file:
+    with path.open("rb") as file:
         start = _unpacked(file, path).read(BLOCK)
     line, *_ = start.decode("utf-8-sig", errors="replace").splitlines() or [""]
     try:

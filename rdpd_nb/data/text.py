@@ -29,7 +29,7 @@ def numbers(
 
     names = [str(i) for i in range(columns)]
     contents = [content.strip() for _, content in texts]
-    rows = np.array([content.count(b"\n") + 1 if content else 0 for content in contents])
+    rows = np.array([content.count(b"\n") + 1 for content in contents])
     limits = np.broadcast_to(np.float32(limit), columns)
     why = ""
     try:
@@ -37,10 +37,10 @@ def numbers(
             io.BytesIO(b"\n".join(contents)),
             read_options=csv.ReadOptions(column_names=names),
             parse_options=csv.ParseOptions(delimiter=separator, quote_char=False, ignore_empty_lines=False),
-            convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, pa.float32()), null_values=[]),
+            convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, pa.float32())),
         )
         values = np.stack([column.to_numpy() for column in table.columns], 1)
-        whole = len(values) == rows.sum() and rows.all() and all(content.endswith(b"\n") for _, content in texts)
+        whole = len(values) == rows.sum() and all(content.endswith(b"\n") for _, content in texts)
         if whole and (np.abs(values) <= limits).all():  # what is no number is not
             return values, rows
     except pa.ArrowInvalid as error:
@@ -57,7 +57,7 @@ def numbers(
 
 def whole_numbers(name: str, content: bytes, columns: int = 1, separator: str = " ") -> np.ndarray:
     """The one file as (rows, columns) int64; UserError as of `numbers`, and where a number is not a whole one."""
-    values = numbers([(name, content)], columns, separator, 2**24)[0]  # up to there float32 has all whole numbers
+    values = numbers([(name, content)], columns, separator, 2**24 - 1)[0]  # float32 takes 2^24 + 1 for 2^24
     if (odd := (values % 1 != 0).any(1)).any():
         raise UserError(f"{name}, line {odd.argmax() + 1}: no whole number; download it again.")
     return values.astype(np.int64)
