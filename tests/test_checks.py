@@ -84,8 +84,9 @@ def test_sums_of_a_release(tmp_path):
     checks.check_sum(b"content", total, "d")
     assert refused(checks.check_sum, b"contents", total, "d").startswith("d differs from the published file")
     assert refused(checks.check_sum, b"content", None, "e").startswith("e is not in SHA256SUMS.txt")
-    path.write_text("<html>404</html>")
-    assert refused(checks.listed_sums, path) == f"{path} lists no SHA-256 sums; download it again."
+    for content in (b"<html>404</html>", b"\x1f\x8b\xff no text"):
+        path.write_bytes(content)
+        assert refused(checks.listed_sums, path) == f"{path} lists no SHA-256 sums; download it again."
     (tmp_path / "d").write_bytes(b"content")
     checks.check_sums(tmp_path, {"d": total})
     assert "d differs from the published file" in refused(checks.check_sums, tmp_path, {"d": total[::-1]})

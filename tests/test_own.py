@@ -343,6 +343,26 @@ def test_wfdb_in_other_formats_with_gaps_and_offsets(tmp_path, fmt):
     np.testing.assert_allclose(own.signals[0], signal[:, [2, 0, 1]], atol=0.051)  # half a unit of 1/10
 
 
+@pytest.mark.parametrize(
+    ("fmt", "stored"),
+    [
+        ("8", lambda units: np.diff(units, axis=0, prepend=units[:1]).astype(np.int8)),
+        ("160", lambda units: (units + 2**15).astype("<u2")),
+    ],
+)
+def test_wfdb_in_formats_that_nobody_writes_any_more(tmp_path, fmt, stored):
+    folder = make_folder(tmp_path, "wfdb")
+    units = np.random.default_rng(0).integers(-60, 60, (500, 3))
+    write_wfdb(folder / "signals", "r1", units / 100)
+    header = folder / "signals/r1.hea"
+    header.write_text(header.read_text().replace("r1.dat 16 ", f"r1.dat {fmt} "))
+    (folder / "signals/r1.dat").write_bytes(stored(units).tobytes())
+    np.testing.assert_allclose(read(folder).signals[0], units[:, [2, 0, 1]] / 100, atol=1e-6)
+    (folder / "signals/r1.dat").write_bytes(stored(units)[:-1].tobytes())
+    with pytest.raises(UserError, match=r"r1\.dat has .* bytes where its header r1\.hea says"):
+        read(folder)
+
+
 # ------------------------------------------------------------------------------ what is asked of what was read
 
 

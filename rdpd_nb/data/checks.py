@@ -111,7 +111,7 @@ def without_copies(digests: Sequence[bytes], labels: Sequence, names: Sequence, 
     A copy under another person's name could train while the first one tests.
     """
     first: dict[bytes, int] = {}
-    keep = np.ones(len(digests), bool)
+    keep = np.empty(len(digests), bool)
     for i, digest in enumerate(digests):
         keep[i] = (other := first.setdefault(digest, i)) == i
         if labels[i] != labels[other]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KINDS = {".csv": "CSV", ".csv.gz": "CSV", ".parquet": "Parquet", ".hea": "WFDB"}  # ending of a recording's file
-WFDB_BYTES = {"8": 1, "16": 2, "24": 3, "32": 4, "61": 2, "80": 1, "160": 2}  # of a sample, by format
+WFDB_BYTES = {"8": 1, "16": 2, "24": 3, "32": 4, "80": 1, "160": 2}  # of a sample, by format
 SAME_STEP = 0.01  # steps of a column `time` agree to 1 %
 OPEN_QUOTE = ': a quotation mark (") in it goes over the end of a line; take it out.'
 SHOWN = 8  # names in a sentence, at most
