@@ -42,7 +42,7 @@ MODULES = dict(  # and the tests that answer for each
     for line in """losses: losses unlabelled protocol; evaluation: evaluation; statistics: statistics
     data/windows: windows unlabelled data; training: training unlabelled; draws: draws training unlabelled
     knowledge: knowledge unlabelled; engine/__init__: engine checkpoints; engine/batches: batches engine training
-    engine/checkpoints: checkpoints; engine/device: engine; engine/kernels: stack
+    engine/checkpoints: checkpoints; engine/device: device; engine/kernels: stack
     engine/setup: engine training checkpoints unlabelled; engine/shards: engine training unlabelled; engine/stack: stack
     tables: tables; records: records tables; record_file: records; data/archives: archives; data/text: text
     data/checks: checks; data/csv_stream: csv_stream; data/format16: ptbdb brugada
