@@ -1,6 +1,7 @@
 """Where training runs: the device that a name means, and threads that are given back."""
 
 import ctypes
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -68,6 +69,8 @@ def test_shards_side_by_side_in_threads_that_share_the_cores(place, of, members,
         with pytest.raises(ValueError, match="one shard"), device.workers(place, members) as run:
             run(lambda shard: (_ for _ in ()).throw(ValueError("one shard")), list(range(shards)))
         assert torch.get_num_threads() == of
+        with ThreadPoolExecutor(1) as later:  # in a thread that begins afterwards
+            assert later.submit(torch.get_num_threads).result() == of
 
 
 @pytest.mark.parametrize(
