@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import lzma
+import os
 import re
 import socket
 import sys
@@ -19,6 +20,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+import nbformat
 
 from rdpd_nb import data, jobs, params, tables
 from rdpd_nb.data.archives import walk
@@ -38,12 +41,16 @@ def settings_of(profile: str, results: str = "") -> dict[str, Any]:
     """A profile's settings, or those that its last reproduction was told: other data sets, seeds, ..."""
     settings = jobs.read_settings(profile, {"results": results or None})
     last = tables_run(settings).results_root / "settings.yaml"
-    if last.is_file():
+    if os.path.lexists(last):
         told = params.read_yaml(last, "delete it, and run `make reproduce` again")
         sweeps = told.get("sweeps") or {}
         if isinstance(sweeps, dict):
             sweeps = {**(settings["sweeps"] or {}), **sweeps} or None  # one may be new since that run
         settings |= {**told, "sweeps": sweeps, "results": settings["results"]}
+        try:
+            jobs.plan(settings)
+        except UserError as error:
+            raise UserError(f"{last}: {error}") from None
     return settings
 
 
@@ -72,6 +79,16 @@ def mark(run: Run, name: str) -> str:
     names = committed_names(run) if name == "tables" else [name]
     text = json.dumps([read_record(committed(run, name)) for name in names], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def readable(content: bytes | str) -> dict:
+    """A notebook out of its JSON. Raises ValueError where it is none."""
+    try:
+        notebook = json.loads(content)
+        nbformat.validate(notebook)
+    except (nbformat.ValidationError, AssertionError, AttributeError, LookupError, TypeError, RecursionError) as error:
+        raise ValueError(str(error).partition("\n")[0] or "it lacks what a notebook has") from None
+    return notebook
 
 
 def missing_score(name: str, text: str, made: Iterable[tables.Table]) -> str:
@@ -273,8 +290,8 @@ def _notebook(run: Run, name: str) -> dict:
     """The executed notebook in results/; {} where there is none that can be read."""
     path = run.results_root / f"{name}.ipynb"
     try:
-        return json.loads(path.read_text()) if path.is_file() else {}
-    except ValueError:
+        return readable(path.read_bytes())
+    except (OSError, ValueError):
         return {}
 
 

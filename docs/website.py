@@ -8,6 +8,7 @@ figures/<profile>/records, and the notebooks in executed.py's archives.
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -75,18 +76,23 @@ class Site:
         settings = executed.settings_of(profile, results)
         run, planned = executed.tables_run(settings), jobs.plan(settings)
         folder = run.results_root
-        own = {job.name for job in planned if (folder / f"{job.name}.ipynb").is_file()}
+        own = {job.name for job in planned if os.path.lexists(folder / f"{job.name}.ipynb")}
         lacking = [job for job in planned if job.name not in own]
         archived = executed.read(run, [job for job in lacking if job.notebook != TABLES or not own])
         there = {job.name: job for job in planned if job.name in own | set(archived)}
         if not there:
             raise UserError(f"no executed notebook in {folder}; run `make reproduce PROFILE={profile}` first.")
-        made = {path.stem: json.loads(path.read_text())["title"] for path in (folder / "made").glob("*.json")}
+        made = {name: content["title"] for name, content in manifest.declared(run).items()}
         return cls(run, there, manifest.read(run)["titles"] | made, archived)
 
     def notebook(self, name: str) -> str:
         """The text of a job's executed notebook."""
-        return self.archived[name] if name in self.archived else self.place(name).read_text()
+        if name in self.archived:
+            return self.archived[name]
+        try:
+            return self.place(name).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.place(name)} is not a readable notebook ({error}); run it again.") from None
 
     def place(self, name: str) -> Path:
         """Where that stands."""
@@ -182,10 +188,10 @@ class Site:
         numbers are.
         """
         try:
-            nb = json.loads(text)
+            nb = executed.readable(text)
             cells = [{**cell, "source": "".join(cell["source"])} for cell in nb["cells"]]
             title, _, rest = cells[0]["source"].partition("\n")
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError) as error:
             raise UserError(f"{place} is not a readable notebook ({error}); delete it and run it again.") from None
         if job:
             spec, view = SPECS[job.parameters["dataset"]], job.parameters["view"]

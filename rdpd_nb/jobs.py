@@ -156,7 +156,7 @@ def write_parameters(job: Job, folder: Path) -> Path:
     path = folder / f"{job.name}.parameters.yaml"
     comments = "".join(f"# {name}: {mark}\n" for name, mark in marks(job).items())
     text = comments + yaml.safe_dump(job.parameters, sort_keys=False)
-    if not path.is_file() or path.read_text() != text:
+    if not path.is_file() or path.read_bytes() != text.encode():
         with replace_file(path) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
     return path

@@ -4,6 +4,7 @@ The records themselves are copied beside it, so that the tables can be rebuilt w
 committed here holds only what is the same in every run.
 """
 
+import os
 from pathlib import Path
 
 from .errors import UserError
@@ -42,6 +43,15 @@ def _declared(path: Path) -> dict | str:
     return f"{path} does not say of what kind it is, its title and its records; run the notebook that makes it again."
 
 
+def declared(run: Run) -> dict[str, dict]:
+    """What was declared, by name: kind, title, records. What cannot be believed is left out, and said."""
+    found = {path.stem: _declared(path) for path in sorted((run.results_root / "made").glob("*.json"))}
+    for content in found.values():
+        if isinstance(content, str):
+            print(f"left out: {content}")
+    return {name: content for name, content in found.items() if not isinstance(content, str)}
+
+
 def _names(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
@@ -58,7 +68,7 @@ def read(run: Run, folder: Path | None = None) -> dict:
     """
     path = (folder or run.figures_folder) / "manifest.json"
     empty = {"tables": {}, "figures": {}, "titles": {}, "records": {}}
-    if not path.is_file():
+    if not os.path.lexists(path):
         return empty
     again = "take it back with git, or delete it and make the tables again with `make reproduce`"
     made = empty | read_json(path, again)
@@ -73,7 +83,7 @@ def _record(run: Run, name: str) -> dict | None:
     """What is public of a record of this run, from results/ or else from the copy; None where there is neither."""
     for folder in (run.results_root, run.figures_folder / "records"):
         path = Path(f"{folder / name}.json")
-        if path.is_file() and belongs(run, record := read_record(path)):
+        if os.path.lexists(path) and belongs(run, record := read_record(path)):
             return public(record)
     return None
 
@@ -91,11 +101,8 @@ def write(run: Run) -> dict:
     earlier, made = read(run), {"tables": {}, "figures": {}, "titles": {}}
     entries = {name: (kind, earlier["titles"].get(name, ""), there) for kind in ("tables", "figures")
                for name, there in earlier[kind].items()}  # fmt: skip
-    for path in (run.results_root / "made").glob("*.json"):
-        if isinstance(content := _declared(path), str):
-            print(f"left out: {content}")
-        else:
-            entries[path.stem] = (content["kind"], content["title"], content["records"])
+    for name, content in declared(run).items():
+        entries[name] = (content["kind"], content["title"], content["records"])
     records: dict[str, dict | None] = {}
     for name, (kind, title, there) in sorted(entries.items()):
         if any((run.figures_folder / f"{name}{ending}").is_file() for ending in ENDINGS):

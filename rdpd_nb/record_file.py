@@ -1,5 +1,6 @@
 """A record as a file: what must hold in it before a number of it is believed. Reads without PyTorch."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ AGAIN = "delete it and run its notebook again"
 def read_record(path: Path, again: str = AGAIN) -> dict:
     """A record, or a `public` copy of one. Raises UserError, with what to do `again`, where it is missing, damaged, not
     of its place (<data set>/<view>/<name>.json), or says what no run can have said."""
-    if not path.is_file():
+    if not os.path.lexists(path):  # a folder or a dead link in its place is no run that has yet to be
         raise UserError(f"no record at {path}; run its notebook first (`make reproduce` runs them all).")
     record = read_json(path, again)
     missing = [name for name in (NEEDED if set(record) & set(OF_ONE_RUN) else SAME) if name not in record]
@@ -111,7 +112,8 @@ def _faults_of_entry(what: str, entry: object, classes: int) -> Iterator[str]:
     windows = counts.get("windows") if isinstance(counts, dict) else None
     if not isinstance(windows, dict) or not {"train", "test"} <= set(windows) or not all(map(_whole, windows.values())):
         yield f"{what}: counts is {_short(counts)} where windows by part should be"
-    epochs = [entry.get(name, 0) for name in ("best_epoch", "epochs", "allowed")]
+    best = entry.get("best_epoch", None if "allowed" in entry else 0)  # logistic regression has no epochs
+    epochs = [best, *(entry.get(name, 0) for name in ("epochs", "allowed"))]
     if not _wholes(epochs) or epochs != sorted(epochs):
         yield f"{what}: epoch {_short(epochs[0])} of {_short(epochs[1])}, {_short(epochs[2])} allowed, cannot be"
 

@@ -3,6 +3,7 @@
 Everything in `tables` and `figures` is made from the frames of `read_scores` and `read_sweep`.
 """
 
+import os
 import platform
 import subprocess
 import time
@@ -19,10 +20,11 @@ from safetensors.torch import save_file
 from .data import SPECS, Split, Windows
 from .engine import checkpoints
 from .engine.device import resolve_device
+from .errors import UserError
 from .evaluation import RESAMPLED, people_resampled, person_scores, scores
 from .files import replace_file, root, sum_of, write_json
 from .paper import ANCHOR, METRICS, STUDENT_METHODS
-from .record_file import LEVELS, OF_ONE_RUN, SCORES, read_record
+from .record_file import AGAIN, LEVELS, OF_ONE_RUN, SCORES, read_record
 from .run import Run
 from .training import Fitted, predict
 
@@ -190,7 +192,7 @@ def any_of(run: Run) -> bool:
 def _counted(run: Run, dataset: str) -> dict | None:
     """Notebook 1's record of the windows that the run's other records should be made from; None where there is none."""
     path = run.record_path("preprocessing", "all", dataset)
-    record = read_record(path) if path.is_file() else None
+    record = read_record(path) if os.path.lexists(path) else None
     read_as = {name: run.of(dataset)[name] for name in ("source", "raw", "scale")}
     return record if record and made_as(record, read_as) else None
 
@@ -217,7 +219,7 @@ def read_records(run: Run, methods: tuple[str, ...] | list[str], view: str, data
     wanted, counted, records = run.of(dataset), _counted(run, dataset), {}
     for method in methods:
         path = run.record_path(method, view, dataset)
-        record = read_record(path) if path.is_file() else None
+        record = read_record(path) if os.path.lexists(path) else None
         if record and made_as(record, wanted) and _of_the_same_windows(record, counted, path):
             records[method] = record
     return records
@@ -263,12 +265,16 @@ def read_people(run: Run, dataset: str) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    rows = []
+    rows, count = [], 0
     for view in SPECS[dataset].views:
         for method, record in read_records(
             run, ("teacher",) if view == "all" else STUDENT_METHODS, view, dataset
         ).items():
             for metric, drawn in record["people"].items():
+                count = count or len(drawn)
+                if len(drawn) != count:
+                    path = run.record_path(method, view, dataset)
+                    raise UserError(f"{path} has {len(drawn)} draws of people for {metric}, not {count}; {AGAIN}.")
                 rows += [(dataset, view, method, metric, draw, score) for draw, score in enumerate(drawn)]
     return pd.DataFrame(rows, columns=["dataset", "view", "method", "metric", "draw", "score"]).astype({"score": float})
 
@@ -330,7 +336,7 @@ def sweep_records(run: Run, figure: str, dataset: str, view: str = "") -> list[d
     counted, kept = _counted(run, dataset), []
     for name in [view] if view else SPECS[dataset].poor_views:
         path = run.record_path(SWEEPS[figure].record, name, dataset)
-        record = read_record(path) if path.is_file() else None
+        record = read_record(path) if os.path.lexists(path) else None
         if record and belongs(run, record) and (not kept or _same_but_view(record, kept[0])):
             kept += [record] if _of_the_same_windows(record, counted, path) else []
     return kept

@@ -39,7 +39,9 @@ def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
     and those that a notebook run by hand has left with other parameters than the job's."""
     for job in jobs:
         path = folder / f"{job.name}.json"
-        if path.is_file():
+        if path.is_dir():
+            raise UserError(f"{path} is a folder where a record should be; move it away.")
+        if os.path.lexists(path):
             parameters = None
             try:
                 record = read_record(path, "it is made again")

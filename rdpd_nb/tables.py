@@ -1,5 +1,6 @@
 """The paper's tables with ours beside them, and sentences, from the frames of `records` alone: nothing is trained."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -248,7 +249,7 @@ def _verdict(row: dict) -> str:
 def _windows(run: Run, dataset: str) -> int | None:
     """How many windows were read, as the record of notebook 1 says."""
     path = run.record_path("preprocessing", "all", dataset)
-    return read_record(path).get("windows") if path.is_file() else None
+    return read_record(path).get("windows") if os.path.lexists(path) else None
 
 
 def compare(run: Run, method: str) -> Table:

@@ -158,6 +158,8 @@ def test_a_run_that_was_done_again_otherwise_does_not_replace_the_packed_one(res
     [
         (lambda text: "", "has no readable notebook"),
         (lambda text: None, "has no readable notebook"),
+        (lambda text: f"[{text}]", "has no readable notebook"),
+        (lambda text: '{"cells": []}', "has no readable notebook"),
         (lambda text: text.replace('"epochs": 1', '"epochs": 2'), "was executed with other parameters than its record"),
         (lambda text: text.replace('"papermill"', '"by_hand"'), "was executed with other parameters than its record"),
         (lambda text: text.replace("0.850", "0.851"), "does not show its record's 0.850"),
@@ -309,6 +311,19 @@ def test_an_archive_of_other_settings_than_the_runs_is_not_shown(clone):
     told = jobs.read_settings("tiny", {"results": str(clone), "epochs": 3})
     (clone / "tiny/settings.yaml").write_text(json.dumps(told))
     assert set(website.Site.read("tiny", str(clone)).archived) == {"tables"}
+
+
+def test_a_setting_that_cannot_be_is_said_with_the_file_that_says_it(clone):
+    path = clone / "tiny/settings.yaml"
+    path.parent.mkdir()
+    told = jobs.read_settings("tiny", {"results": str(clone)})
+    path.write_text(json.dumps(told | {"datasets": {"ptbdb": told["datasets"]["ptbdb"] | {"seeds": "many"}}}))
+    with pytest.raises(UserError, match=f"^{path}: .*seeds.* is 'many'"):
+        website.Site.read("tiny", str(clone))
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UserError, match=f"^{path} cannot be read"):
+        website.Site.read("tiny", str(clone))
 
 
 @pytest.mark.parametrize("damage", ["cut", "no archive", "no notebook", "no mark", "folder up"])

@@ -133,6 +133,15 @@ def test_a_damaged_manifest_is_one_sentence(run):
         manifest.read(run)
 
 
+@pytest.mark.parametrize("put", [Path.mkdir, lambda path: path.symlink_to("nowhere")], ids=["folder", "dead link"])
+def test_what_is_no_file_in_its_place_is_said_and_not_taken_for_an_empty_manifest(run, put):
+    run.figures_folder.mkdir(parents=True)
+    assert manifest.read(run)["tables"] == {}
+    put(run.figures_folder / "manifest.json")
+    with pytest.raises(UserError, match="manifest.json could not be read"):
+        manifest.read(run)
+
+
 @pytest.mark.parametrize("content", [{"tables": []}, {"figures": {"a": "pamap2/wrist/kd"}}, {"titles": None}])
 def test_what_is_no_manifest_is_one_sentence(run, content):
     write_json(run.figures_folder / "manifest.json", content)

@@ -253,6 +253,10 @@ FAULTS = {
     "fewer than no windows": (seed(counts={"windows": WINDOWS | {"test": -1}}), "counts is"),
     "half a window": (seed(counts={"windows": WINDOWS | {"test": 0.5}}), "counts is"),
     "epoch 9 of 5": (seed(best_epoch=9), "epoch 9 of 5, 5 allowed, cannot be"),
+    "no best epoch": (
+        {"seeds": [{k: v for k, v in entry(seed, 0.5).items() if k != "best_epoch"} for seed in (0, 1)]},
+        "epoch None of 5, 5 allowed",
+    ),
     "more epochs than allowed": (seed(epochs=6), "epoch 3 of 6, 5 allowed"),
     "no draws": ({"people": None}, "people is None"),
     "draws beyond 1": ({"people": {"roc_auc": [0.5, None, 1.5]}}, "people: roc_auc holds 1.5"),
@@ -465,6 +469,18 @@ def test_scores_are_read_as_one_row_a_seed_and_metric(run):
     assert records.read_scores(run, "ptbdb").empty and records.datasets_run(run) == ["mimic3"]
 
 
+@pytest.mark.parametrize("method", ["kd", "rdpd"])
+def test_draws_of_people_that_are_not_of_the_same_people_are_refused(run, method):
+    """One metric has fewer than the others, or one method fewer than another."""
+    record, *_ = save(run)
+    path = run.record_path("rdpd")
+    people = {name: drawn[1:] for name, drawn in record["people"].items() if method == "rdpd" or name == "pr_auc"}
+    write_json(path, record | {"method": "rdpd", "people": record["people"] | people})
+    count = len(record["people"]["pr_auc"])
+    with pytest.raises(UserError, match=f"{path} has {count - 1} draws of people for .*, not {count}; delete it"):
+        records.read_people(run, "mimic3")
+
+
 def test_a_record_of_another_data_set_does_not_belong(run):
     record, *_ = save(run)
     assert records.belongs(run, record) and not records.belongs(run, {**record, "dataset": "ptbdb"})
@@ -504,6 +520,28 @@ def test_a_row_made_otherwise_is_not_read(run):
     }.items():
         other = params.Run(run.notebook, {**run.parameters, name: value})
         assert records.read_scores(other, "mimic3").empty, name
+
+
+@pytest.mark.parametrize("put", [Path.mkdir, lambda path: path.symlink_to("nowhere")], ids=["folder", "dead link"])
+def test_what_is_no_file_in_a_records_place_is_said_and_not_taken_for_not_run(run, put):
+    save(run)
+    path = run.record_path("kd")
+    path.unlink()
+    assert records.read_scores(run).empty
+    put(path)
+    with pytest.raises(UserError, match=f"{path} could not be read"):
+        records.read_scores(run)
+
+
+def test_a_folder_in_a_records_place_stops_a_reproduction_in_one_sentence(tmp_path):
+    (tmp_path / PLACE).mkdir(parents=True)
+    job = jobs.Job(PLACE.removesuffix(".json"), "", {}, ())
+    with pytest.raises(UserError, match="kd.json is a folder where a record should be; move it away"):
+        reproduce.remove_foreign_records([job], tmp_path)
+    (tmp_path / PLACE).rmdir()
+    (tmp_path / PLACE).symlink_to("nowhere")
+    reproduce.remove_foreign_records([job], tmp_path)
+    assert not (tmp_path / PLACE).is_symlink()
 
 
 def test_a_row_of_other_windows_is_left_out_and_that_is_said_once(run, capsys):

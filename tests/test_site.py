@@ -20,6 +20,7 @@ from made_up_results import LEAD_I, write_results
 
 from rdpd_nb import data, jobs, render, tables
 from rdpd_nb.errors import UserError
+from rdpd_nb.files import write_json
 from rdpd_nb.paper import STUDENT_METHODS
 
 
@@ -246,9 +247,34 @@ def test_a_notebook_that_does_not_show_its_records_score_is_named(tmp_path, monk
 
 def test_a_damaged_notebook_is_one_sentence(tmp_path):
     write_results(tmp_path / "results")
-    (tmp_path / f"results/tiny/{LEAD_I}.ipynb").write_text('{"cells": [')
-    with pytest.raises(UserError, match="rdpd.ipynb is not a readable notebook"):
+    path = tmp_path / f"results/tiny/{LEAD_I}.ipynb"
+    no_kind = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"id": "a", "source": "# Title"}]}
+    for content in (
+        b'{"cells": [',
+        b"\xff\xfe",
+        b"[" * 200_000,
+        b'{"cells": [{"id": "a", "source": "# Title"}]}',
+        json.dumps(no_kind).encode(),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=f"{path} is not a readable notebook") as caught:
+            site.build("tiny", str(tmp_path / "results"), tmp_path / "out")
+        assert "\n" not in str(caught.value)
+    path.unlink()
+    path.symlink_to("nowhere")
+    with pytest.raises(UserError, match=f"{path} is not a readable notebook"):
         site.build("tiny", str(tmp_path / "results"), tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"kind": "figures"}'])
+def test_a_damaged_declaration_is_left_out_and_said(content, tmp_path, capsys):
+    write_results(tmp_path / "results")
+    path = tmp_path / "results/tiny/made/holiday.json"
+    write_json(path, {"kind": "figures", "title": "A holiday", "records": []})
+    whole = site.Site.read("tiny", str(tmp_path / "results")).titles
+    path.write_text(content)
+    assert whole == site.Site.read("tiny", str(tmp_path / "results")).titles | {"holiday": "A holiday"}
+    assert capsys.readouterr().out.startswith(f"left out: {path}")
 
 
 # ------------------------------------------------------------------------------------------------- in a browser

@@ -136,6 +136,8 @@ def test_parameters_are_written_again_only_when_something_has_changed(tmp_path, 
     assert jobs.write_parameters(job, tmp_path).stat().st_mtime_ns == before
     monkeypatch.setattr(jobs.stamps, "code", lambda *modules: "another package")
     assert "another package" in jobs.write_parameters(job, tmp_path).read_text()
+    path.write_bytes(b"\xff\xfe" + path.read_bytes())
+    assert "another package" in jobs.write_parameters(job, tmp_path).read_text(), "what is no text is written anew"
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def said(call: Callable[[], object], campaign: str, *, names: str = "") -> str:
         sentence = str(error)
     else:
         raise AssertionError("it was taken without a word")
-    _check(sentence, names)
+    well_said(sentence, names)
     COUNTS[campaign, "refused"] += 1
     return sentence
 
@@ -44,7 +44,7 @@ def judge(
     try:
         found = dataset(folder) if callable(dataset) else read(dataset, folder)
     except UserError as error:
-        _check(str(error), names)
+        well_said(str(error), names)
         outcome = "refused"
     else:
         if same(found, whole):
@@ -62,7 +62,7 @@ def same(one: Windows, other: Windows) -> bool:
     return one.fingerprint == other.fingerprint and np.array_equal(one.series, other.series, equal_nan=True)
 
 
-def _check(sentence: str, names: str = "") -> None:
+def well_said(sentence: str, names: str = "") -> None:
     assert names in sentence, f"it does not name {names}: {sentence}"
     assert "Traceback" not in sentence and "\n\n" not in sentence, sentence
     assert 20 < len(sentence) < LONGEST + 400, f"{len(sentence)} characters: {sentence[:2000]}"
