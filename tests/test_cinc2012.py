@@ -167,7 +167,9 @@ def test_ventilation_is_zero_until_it_is_written(tmp_path):
 
 def test_ledger_adds_up(tmp_path):
     ledger = read(write(tmp_path)).ledger.rows
-    rows = {row["step"]: row["rows"] for row in ledger if "rows" in row and row["step"] != "hourly rows"}
+    (hourly,) = [row for row in ledger if row["step"] == "hourly rows"]
+    assert hourly["rows"] == 48 * hourly["subjects"] == 48 * sum(row["records"] for row in ledger[:3])
+    rows = {row["step"]: row["rows"] for row in ledger if "rows" in row and row is not hourly}
     values = {row["step"]: row["values"] for row in ledger if "values" in row}
     assert sum(rows.values()) == values.pop("values of the variables in the first 48 h") == 6
     assert sum(values.values()) == 5 * 48 * 37
