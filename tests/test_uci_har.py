@@ -45,6 +45,20 @@ def refusal(folder):
 # ---------------------------------------------------------------------------------------------------- reading
 
 
+@pytest.mark.parametrize("part", LABELS)
+def test_a_download_has_as_many_windows_as_published(base, tmp_path, part):
+    for of, windows in (("train", 7352), ("test", 2947)):
+        (base / of / f"y_{of}.txt").write_text("1\n" * windows)
+    uci_har.check_download(tmp_path)
+    path = base / part / f"y_{part}.txt"
+    path.write_text(path.read_text()[:-2])
+    with pytest.raises(UserError, match=r"y_.*: [\d,]+ windows where UCI HAR has \d+; nothing was kept"):
+        uci_har.check_download(tmp_path)
+    path.unlink()
+    with pytest.raises(UserError, match=": 0 windows where"):
+        uci_har.check_download(tmp_path)
+
+
 def test_windows_labels_subjects_and_parts(tmp_path):
     write(tmp_path)
     r = read(tmp_path)
@@ -239,7 +253,13 @@ def test_a_file_cut_inside_its_last_number(tmp_path, base):
 
 @pytest.mark.parametrize(
     ("part", "who", "allowed"),
-    [("train", 4, "1, 3, 5, 6,"), ("test", 3, "2, 4, 9, 10, 12, 13, 18, 20, 24"), ("train", -1, ""), ("test", 99, "")],
+    [
+        ("train", 4, "1, 3, 5, 6,"),
+        ("test", 3, "2, 4, 9, 10, 12, 13, 18, 20, 24"),
+        ("train", -1, ""),
+        ("train", 31, "29, 30 "),
+        ("test", 99, ""),
+    ],
 )
 def test_a_subject_who_is_not_of_that_part(tmp_path, base, part, who, allowed):
     path = base / part / f"subject_{part}.txt"
