@@ -25,7 +25,7 @@ import yaml
 from . import cluster as clusters
 from . import params, processes
 from .errors import UserError, short
-from .files import replace_file, root
+from .files import loads, replace_file, root
 from .jobs import Job, check_data, plan, read_settings, write_parameters
 from .record_file import other_files, read_record
 
@@ -36,9 +36,16 @@ ENDING = 20  # seconds within which a killed run's processes are gone
 
 def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
     """Remove records, with a word, that cannot be believed or whose weights and predictions are not theirs any more;
-    and those that a notebook run by hand has left with other parameters than the job's."""
+    and those that a notebook run by hand has left with other parameters than the job's. Also executed notebooks that a
+    power cut has left empty or cut: papermill does not wait until what it writes is on the disk."""
     for job in jobs:
-        path = folder / f"{job.name}.json"
+        path, notebook = folder / f"{job.name}.json", folder / f"{job.name}.ipynb"
+        if notebook.is_file():
+            try:
+                loads(notebook, "it is made again")
+            except UserError as error:
+                print(f"  {error}", flush=True)
+                notebook.unlink()
         if path.is_dir():
             raise UserError(f"{path} is a folder where a record should be; move it away.")
         if os.path.lexists(path):

@@ -435,3 +435,10 @@ def test_checkpoints_are_seconds_apart_and_the_last_epoch_has_one_if_any_has(tmp
         kept.write(epoch, state, last=epoch == 6)
         written.append(kept.read(state)[0] if kept.read(state) else None)
     assert written == [None, None, 3, 3, 5, 6]
+
+
+def test_the_seconds_between_checkpoints_may_be_set_and_are_checked():
+    assert checkpoints._seconds("0.2") == 0.2
+    for text in ("often", "-1", "nan", "inf", "1e9"):
+        with pytest.raises(UserError, match=f"RDPD_CHECKPOINT_SECONDS is '{text}'; it should be a number of seconds"):
+            checkpoints._seconds(text)

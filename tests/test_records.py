@@ -359,6 +359,19 @@ def test_a_reproduction_makes_again_what_cannot_be_believed_and_says_so(tmp_path
         assert f"mimic3/bp/{name}" in line
 
 
+@pytest.mark.parametrize("kept", [0, 0.5, None], ids=["empty", "cut", "zeros"])
+def test_an_executed_notebook_as_a_power_cut_leaves_it_is_made_again(tmp_path, capsys, kept):
+    whole, lost = (tmp_path / f"mimic3/bp/{name}.ipynb" for name in ("kd", "rdpd"))
+    whole.parent.mkdir(parents=True)
+    whole.write_text('{"cells": [], "metadata": {}}\n')
+    lost.write_bytes(bytes(20) if kept is None else whole.read_bytes()[: int(20 * kept)])
+    planned = [jobs.Job(f"mimic3/bp/{name}", "", RECORD["parameters"], ()) for name in ("kd", "rdpd")]
+    reproduce.remove_foreign_records(planned, tmp_path)
+    assert [*tmp_path.rglob("*.ipynb")] == [whole]
+    (said,) = capsys.readouterr().out.splitlines()
+    assert str(lost) in said and said.endswith("; it is made again.")
+
+
 # ---------------------------------------------------------------------------------------------------- a run's record
 
 

@@ -1,6 +1,7 @@
 """Checkpoints of a training in progress: written whole or not at all, taken up only by the very same training, and only
 with their digest."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -11,10 +12,20 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..data.windows import fingerprint
-from ..errors import UserError
+from ..errors import UserError, short
 from ..files import replace_file
 
-SECONDS = 20  # least time from one checkpoint to the next
+
+def _seconds(text: str) -> float:
+    try:
+        if 0 <= (seconds := float(text)) < 1e9:
+            return seconds
+    except ValueError:
+        pass
+    raise UserError(f"RDPD_CHECKPOINT_SECONDS is {short(text)}; it should be a number of seconds, from 0.")
+
+
+SECONDS = _seconds(os.environ.get("RDPD_CHECKPOINT_SECONDS") or "20")  # least time from one checkpoint to the next
 
 
 class Checkpoints:
