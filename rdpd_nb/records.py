@@ -69,7 +69,8 @@ def common(run: Run, windows: Windows) -> dict:
         "parameters": run.parameters,
         "fingerprint": windows.fingerprint,
         "subjects_are_blocks": windows.subjects_are_blocks,
-        **environment(run.device),
+        # Preprocessing trains nothing: a cluster gives it a node without a GPU, whatever the others are to have.
+        **environment("cpu" if run.notebook == "01_preprocessing" else run.device),
         "seconds": round(time.perf_counter() - run.began, 2),
     }
 

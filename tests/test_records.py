@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_up import make_windows
 from made_up_records import entry
 from safetensors.torch import load_file
 
@@ -641,6 +642,16 @@ def test_environment_names_versions_and_device():
     described = records.environment("cpu")
     assert described["device"] == "cpu" and described["versions"]["torch"] == torch.__version__
     assert described["git_commit"] is None or re.fullmatch(r"[0-9a-f]{40}\+?", described["git_commit"])
+
+
+def test_preprocessing_needs_no_gpu_where_the_trainings_are_to_have_one(run, monkeypatch):
+    """On a cluster only notebooks that train ask for one, so this one runs where there is none."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    given = run.parameters | {"view": "all", "device": "cuda"}
+    windows = make_windows()
+    assert records.common(params.check("01_preprocessing", given), windows)["device"] == "cpu"
+    with pytest.raises(UserError, match="no CUDA device"):
+        records.common(params.check("02_teacher", given), windows)
 
 
 def test_no_git_is_no_failure(tmp_path, monkeypatch):
