@@ -79,6 +79,17 @@ def replace_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def sort_marks(path: Path) -> None:
+    """Put the marks of a new safetensors file in order. They are written in an order by chance, so that files of one
+    content would have two digests."""
+    with path.open("r+b") as file:
+        header = file.read(int.from_bytes(file.read(8), "little"))
+        said = json.loads(header)
+        said["__metadata__"] = dict(sorted(said["__metadata__"].items()))
+        file.seek(8)
+        file.write(json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode().ljust(len(header)))
+
+
 @contextmanager
 def replace_folder(path: Path, over: bool = False) -> Iterator[Path]:
     """As `replace_file`, for a folder. What is there already (another process finished meanwhile) is kept, or with

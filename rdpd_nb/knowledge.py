@@ -16,7 +16,7 @@ from torch import Tensor
 from .data.windows import Windows, fingerprint
 from .engine import forward
 from .errors import UserError
-from .files import replace_file
+from .files import replace_file, sort_marks
 from .paper import PAPER, Protocol
 
 ARRAYS = ("window", "soft_labels", "attention")
@@ -206,6 +206,7 @@ def save_knowledge(path: Path, by_seed: dict[int, Knowledge]) -> None:
         marks |= {f"{seed}/{name}": text for name, text in (said | {DIGEST: digest(seed, of, said)}).items()}
     with replace_file(path) as temporary:
         save_file(arrays, temporary, marks)
+        sort_marks(temporary)
 
 
 def load_knowledge(path: Path, seed: int) -> Knowledge:

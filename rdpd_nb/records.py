@@ -22,7 +22,7 @@ from .engine import checkpoints
 from .engine.device import resolve_device
 from .errors import UserError
 from .evaluation import RESAMPLED, people_resampled, person_scores, scores
-from .files import replace_file, root, sum_of, write_json
+from .files import replace_file, root, sort_marks, sum_of, write_json
 from .paper import ANCHOR, METRICS, STUDENT_METHODS
 from .record_file import AGAIN, LEVELS, OF_ONE_RUN, SCORES, read_record
 from .run import Run
@@ -118,6 +118,7 @@ def save(
         seeds.append(seed_entry(f, probability, windows, split))
     with replace_file(folder / f"{method}.safetensors") as path:
         save_file(weights, path, {"fingerprint": windows.fingerprint, "view": windows.view})
+        sort_marks(path)
     with replace_file(folder / f"{method}.npz") as path:
         np.savez_compressed(path, **arrays)
     tested = [splits[f.member.seed].test for f in fitted]

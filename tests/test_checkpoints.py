@@ -442,3 +442,13 @@ def test_the_seconds_between_checkpoints_may_be_set_and_are_checked():
     for text in ("often", "-1", "nan", "inf", "1e9"):
         with pytest.raises(UserError, match=f"RDPD_CHECKPOINT_SECONDS is '{text}'; it should be a number of seconds"):
             checkpoints._seconds(text)
+
+
+def test_a_checkpoint_is_the_same_file_each_time(tmp_path, monkeypatch):
+    """Those of Figure 2's teachers stay, and a run that was killed is compared with one that was not, file by file."""
+    more = {str(i): "" for i in range(9)}  # two marks alone are in the same order by chance
+    monkeypatch.setattr(checkpoints, "save_file", lambda state, path, marks: save_file(state, path, marks | more))
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        checkpoints.Checkpoints(folder, "key", print).write(1, {"weights": torch.zeros(2)})
+    a, b = (path.read_bytes() for path in files(tmp_path))
+    assert a == b

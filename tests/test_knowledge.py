@@ -168,6 +168,15 @@ def test_a_damaged_knowledge_file_is_named(damage, poor, tmp_path):
     assert str(path) in str(error.value)
 
 
+def test_the_same_knowledge_is_the_same_file(poor, tmp_path):
+    """Its digest stands in the teacher's record."""
+    by_seed = {seed: make_knowledge(poor, split(poor, seed).train) for seed in (0, 1)}
+    for name in ("a", "b"):
+        save_knowledge(tmp_path / name, by_seed)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert load_knowledge(tmp_path / "a", 1).fingerprint == by_seed[1].fingerprint
+
+
 def two_rows_exchanged(path) -> None:
     """What fits, and is not what was written; tests/torture has many more."""
     with safe_open(path, "np") as file:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from made_up import make_windows
 from made_up_records import entry
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from rdpd_nb import data, jobs, params, record_file, records, reproduce
 from rdpd_nb.errors import UserError
@@ -451,6 +451,13 @@ def test_a_saved_row_can_be_recomputed_from_its_files(run):
             np.testing.assert_array_equal(weights[f"{seed}/input.mean"].numpy(), mean)
             np.testing.assert_array_equal(weights[f"{seed}/input.std"].numpy(), std)
             assert record["seeds"][seed]["counts"] == split.counts()
+
+
+def test_what_is_saved_twice_is_the_same_file_twice(run, monkeypatch):
+    """Else a record, which has their digests, would be another whenever it is made again."""
+    more = {str(i): "" for i in range(9)}  # two marks alone are in the same order by chance
+    monkeypatch.setattr(records, "save_file", lambda tensors, path, marks: save_file(tensors, path, marks | more))
+    assert save(run)[0]["files"] == save(run)[0]["files"]
 
 
 def test_the_record_is_there_only_when_everything_else_is(run, monkeypatch):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..data.windows import fingerprint
 from ..errors import UserError, short
-from ..files import replace_file
+from ..files import replace_file, sort_marks
 
 
 def _seconds(text: str) -> float:
@@ -75,6 +75,7 @@ class Checkpoints:
             marks = {"epochs": str(epochs), "digest": self._digest(str(epochs), state)}
             with replace_file(self.path) as path:
                 save_file(state, path, marks)
+                sort_marks(path)
             if last and self.keep:  # what was kept for other code or parameters has had its time
                 for old in self.path.parent.glob(f"{'[0-9a-f]' * len(self.path.stem)}.safetensors"):
                     if old != self.path:
