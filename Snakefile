@@ -63,6 +63,9 @@ for method in STUDENT_METHODS:
         name: method
         input:
             f"{ALL}/teacher.json",  # Direct learns nothing from the teacher, but is shown beside it
+            # The last draws all of them beside each other, so they have to be there. Not `ancient`: between two jobs,
+            # Snakemake (9.27) then takes the later for done, also where its other inputs are newer.
+            *[f"{HERE}/{other}.json" for other in STUDENT_METHODS[:-1] if method == STUDENT_METHODS[-1]],
             knowledge=f"{ALL}/teacher.knowledge.safetensors",
             parameters=f"{HERE}/{method}.parameters.yaml",
             notebook=ancient(f"notebooks/{METHODS[method].notebook}.ipynb"),

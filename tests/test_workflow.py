@@ -97,14 +97,14 @@ def test_done_work_is_not_redone_but_a_lost_record_and_one_with_other_parameters
     before, drawn = times(done / "results"), files_of(done / "results/figures")
     assert run(done, "--profile", "tiny").returncode == 0
     assert times(done / "results") == before and files_of(done / "results/figures") == drawn
-    lost, foreign = "tiny/ptbdb/lead_i/direct.json", "tiny/ptbdb/lead_i/kd.json"
+    lost, foreign, last = (f"tiny/ptbdb/lead_i/{name}.json" for name in ("direct", "kd", STUDENT_METHODS[-1]))
     (done / "results" / lost).unlink()
     record = json.loads((done / "results" / foreign).read_text())
     record["parameters"]["epochs"] = 7  # as a notebook run by hand would leave it
     (done / "results" / foreign).write_text(json.dumps(record))
     assert run(done, "--profile", "tiny").returncode == 0
     after = times(done / "results")
-    assert {name for name in before if before[name] != after[name]} == {lost, foreign}
+    assert {name for name in before if before[name] != after[name]} == {lost, foreign, last}, "the last draws them all"
 
 
 def test_other_parameters_make_everything_stale_and_a_dry_run_touches_no_record(done):
@@ -236,6 +236,9 @@ def test_the_snakefile_states_the_notebooks_order_and_who_waits_for_figure_2s_te
     assert waits["cinc2012/all/teacher"] == {"cinc2012/all/preprocessing"}
     for name in ("direct", "rdpd", "noise_robustness"):
         assert "cinc2012/all/teacher" in waits[f"cinc2012/cuff/{name}"]
+    began = re.findall(r"^Job \d+: cinc2012/cuff/(\w+)$", log, re.MULTILINE)
+    *others, last = STUDENT_METHODS
+    assert max(map(began.index, others)) < began.index(last), "its figure shows all of them"
     plan = reproduce.plan(reproduce.read_settings("demo"))
     assert waits["tables"] == {job.name for job in plan} - {"tables"}
     text = (ROOT / "Snakefile").read_text()
