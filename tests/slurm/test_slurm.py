@@ -15,12 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
+import psutil
 import pytest
-from safetensors.numpy import load_file
 
 ROOT = Path(__file__).parents[2]
 ETC = Path("/etc/slurm")  # Debian's; Snakemake's executor hides $SLURM_CONF from the srun inside a job
@@ -153,151 +154,132 @@ def slurm() -> Iterator[Slurm]:
         cluster.begin()
         yield cluster
     finally:
+        print(cluster.log())
         cluster.remove()
 
 
 # ------------------------------------------------------------------------------------------------ reproductions
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("runs")
-    yield folder
-    shutil.rmtree(folder)
+@pytest.fixture
+def reproduce(slurm, tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Begins a reproduction; what of it still runs when the test has ended is stopped."""
+    begun = []
+
+    def begin(*arguments: str) -> subprocess.Popen:
+        command = [sys.executable, "-c", MAIN, "--profile", "tiny", "--results", tmp_path / RESULTS, *arguments]
+        env = {**os.environ, "RDPD_DATA": str(tmp_path / "data")}
+        how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 (in the background a shell has it ignored)
+        begun.append(subprocess.Popen(command, cwd=ROOT, env=env, preexec_fn=heard, **how))
+        return begun[-1]
+
+    yield begin
+    for run in begun:
+        run.terminate()
+        run.wait()
+    shutil.rmtree(tmp_path)
 
 
-def reproduce(folder: Path, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", MAIN, "--profile", "tiny", "--results", folder / RESULTS, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "RDPD_DATA": str(folder / "data")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def said(run: subprocess.Popen, seconds: float = 1200) -> str:
-    text, _ = run.communicate(timeout=seconds)
+def said(run: subprocess.Popen) -> str:
+    text, _ = run.communicate(timeout=1200)
     print(text)
     return text
 
 
-def processes() -> Iterator[tuple[int, str, dict[str, str]]]:
-    """Number, command and environment of every process."""
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            command, variables = ((place / name).read_bytes().decode() for name in ("cmdline", "environ"))
-        except OSError:  # it has ended
-            continue
-        named = dict(variable.partition("=")[::2] for variable in variables.split("\0"))
-        yield int(place.name), command.replace("\0", " "), named
+def running(run: subprocess.Popen, *names: str) -> tuple[str, psutil.Process, str]:
+    """The first of these notebooks of the run whose kernel has begun: its name, its papermill, its job of SLURM's."""
 
-
-def children(pid: int) -> list[int]:
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            found += [int(status.parent.name)] * (int(status.read_text().rpartition(")")[2].split()[1]) == pid)
-        except OSError:
-            continue
-    return found
-
-
-def running(*names: str) -> tuple[str, int, str]:
-    """The first notebook of these that runs: its name, its papermill and its job of SLURM's."""
-
-    def look() -> tuple[str, int, str] | None:
-        for pid, command, variables in processes():
-            for name in names:
-                if "papermill" in command and f"/{name}.part.ipynb" in command and "SLURM_JOB_ID" in variables:
-                    if children(pid):  # its kernel has begun
-                        return name, pid, variables["SLURM_JOB_ID"]
+    def look() -> tuple[str, psutil.Process, str] | None:
+        assert run.poll() is None, said(run)
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):  # it has ended
+                command = " ".join(process.cmdline())
+                named = [name for name in names if f"/{name}.part.ipynb" in command]
+                if named and (job := process.environ().get("SLURM_JOB_ID")) and process.children():
+                    return named[0], process, job
 
     return until(look, 900)
 
 
 def made(folder: Path) -> dict[str, object]:
-    """All that a reproduction has left, by file and what is in it, less what is of the moment."""
+    """What is in every file that a reproduction has left; of those that tell of the moment, that they are there."""
     found = {}
-    for path in folder.rglob("*"):
-        name, inside = str(path.relative_to(folder)), {}
-        if path.suffix == ".safetensors":
-            inside = {key: value.tobytes() for key, value in load_file(path).items()}
-        elif path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                inside = {key: file[key].tobytes() for key in file.files}
-        elif path.suffix in (".csv", ".md", ".tex") and "latency" not in name:
-            inside = {"": path.read_text()}
-        elif path.suffix == ".json":
+    for path in filter(Path.is_file, folder.rglob("*")):
+        name, told = str(path.relative_to(folder)), "latency" in path.name or path.name == ".lock"
+        if path.suffix == ".json":
             inside = {key: value for key, value in json.loads(path.read_text()).items() if key not in OTHERWISE}
-        found |= {f"{name} {key}": value for key, value in inside.items()}
+        else:
+            inside = None if told or path.suffix in (".ipynb", ".log") else path.read_bytes()
+        found[name] = inside
     return found
 
 
 STUDENTS = [f"lead_i/{method}" for method in ("direct", "kd", "rdpd_r1", "rdpd_r2", "rdpd")]
 
 
-def test_a_run_on_slurm_with_all_sorts_killed_leaves_what_a_run_on_this_machine_leaves(slurm, folder):
+def test_a_run_on_slurm_with_all_sorts_killed_leaves_what_a_run_on_this_machine_leaves(slurm, reproduce, tmp_path):
     began = time.monotonic()
-    alone = reproduce(folder, "--cores", "2")
+    alone = reproduce("--cores", "2")
     assert "done in" in said(alone) and alone.returncode == 0
-    expected = made(folder / RESULTS)
-    shutil.rmtree(folder / RESULTS)
-    shutil.rmtree(folder / "data")
-    print(f"on this machine alone: {time.monotonic() - began:.0f} s; {len(expected)} things to compare")
+    expected = made(tmp_path / RESULTS)
+    shutil.rmtree(tmp_path / RESULTS)
+    shutil.rmtree(tmp_path / "data")
+    print(f"on this machine alone: {time.monotonic() - began:.0f} s")
+    kinds = Counter(Path(name).suffix for name, inside in expected.items() if inside is not None)
+    print(f"{kinds.total()} files to compare: {', '.join(f'{kinds[kind]} {kind}' for kind in sorted(kinds))}")
+    assert set(kinds) == {".csv", ".json", ".md", ".npz", ".png", ".safetensors", ".tex", ".yaml"}
 
     began = time.monotonic()
-    run = reproduce(folder, *ON_SLURM)
-    *_, job = running("all/preprocessing")
+    run = reproduce(*ON_SLURM)
+    *_, job = running(run, "all/preprocessing")
     print(f"job {job}, the preprocessing, is cancelled by scancel")
     ask("scancel", job)
-    _, papermill, job = running("all/teacher")
+    _, papermill, job = running(run, "all/teacher")
     print(f"job {job}, the teacher: its kernel is killed by kill -9")
-    os.kill(children(papermill)[0], signal.SIGKILL)
-    first, _, job = running(*STUDENTS)
+    papermill.children()[0].kill()
+    first, _, job = running(run, *STUDENTS)
     print(f"job {job}, {first}, runs; slurmctld and slurmd are killed by kill -9 until Snakemake has asked in vain")
     slurm.end()
-    until(lambda: any("scontrol show config" in command for _, command, _ in processes()), 240)
+    asking = ["scontrol", "show", "config"]
+    until(lambda: asking in [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])], 240)
     time.sleep(20)
     slurm.begin()
-    second, _, job = running(*(name for name in STUDENTS if name != first))
+    second, _, job = running(run, *(name for name in STUDENTS if name != first))
     print(f"job {job}, {second}, is put back into the queue by scontrol requeue")
     ask("scontrol", "requeue", job)
-    *_, job = running("tiny/tables")
+    *_, job = running(run, "tiny/tables")
     print(f"job {job}, the tables, runs; all that submits is killed by kill -9, as where the login node goes down")
-    for pid in (*children(run.pid), run.pid):
-        os.kill(pid, signal.SIGKILL)
+    for process in (*psutil.Process(run.pid).children(), run):
+        process.kill()
     text = said(run)
     assert re.search(r"\d+ of \d+ +ptbdb/all/teacher .* left", text), "no progress with the time left"
     assert "SLURM ended its job (CANCELLED)" in text and "started again" in text
-    refused = reproduce(folder, *ON_SLURM)
+    refused = reproduce(*ON_SLURM)
     (command,) = re.findall(r"scancel [\d ]+$", said(refused), re.MULTILINE)
     assert refused.returncode == 2 and job in command.split()
     ask(*command.split())
     until(lambda: not queue())
-    again = reproduce(folder, *ON_SLURM)
+    again = reproduce(*ON_SLURM)
     assert "done in" in said(again) and again.returncode == 0
-    print(f"on SLURM: {time.monotonic() - began:.0f} s\n{slurm.log()}")
+    print(f"on SLURM: {time.monotonic() - began:.0f} s")
 
-    found = made(folder / RESULTS)
-    assert {name.split()[0].rsplit(".")[-1] for name in expected} >= {"json", "npz", "safetensors", "csv", "md", "tex"}
+    found = made(tmp_path / RESULTS)
     assert set(found) == set(expected)
     assert [name for name in found if found[name] != expected[name]] == []
-    left = [path.name for path in (folder / RESULTS).rglob("*") if ".part." in path.name or path.name.startswith(".r")]
-    assert left == [] and not list(ROOT.glob("pwned")) and not list(folder.rglob("pwned"))
+    assert not list(ROOT.glob("pwned")) and not list(tmp_path.rglob("pwned"))
 
 
 def test_a_gpu_is_asked_for_where_it_trains_in_a_partition_of_ones_own_and_ctrl_c_takes_the_jobs_back(
-    slurm, folder, monkeypatch
+    reproduce, tmp_path, monkeypatch
 ):
-    (folder / "mine").mkdir()
-    (folder / "mine/config.yaml").write_text("default-resources: {slurm_partition: side}\n")
-    monkeypatch.setenv("SNAKEMAKE_PROFILE", str(folder / "mine"))
-    run = reproduce(folder, *ON_SLURM, "--device", "cuda")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/config.yaml").write_text("default-resources: {slurm_partition: side}\n")
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", str(tmp_path / "mine"))
+    run = reproduce(*ON_SLURM, "--device", "cuda")
     asked = {}
     for name in ("all/preprocessing", "all/teacher"):
-        *_, job = running(name)
+        *_, job = running(run, name)
         asked[name] = dict(re.findall(r"(Partition|TresPerJob|TimeLimit)=(\S+)", ask("scontrol", "show", "job", job)))
     run.send_signal(signal.SIGINT)
     said(run)
