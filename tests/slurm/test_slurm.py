@@ -54,7 +54,7 @@ NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=100000 Gres=gpu:1 State=UNK
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 PartitionName=side Nodes=ALL MaxTime=INFINITE State=UP
 """
-SAID = "submit_batch_job|_job_complete|KILL_JOB|equeue|Recovered|ecover|Allocate|_start_job|Terminate|not responding"
+SAID = "submit_batch_job|_job_complete|KILL_JOB|equeu|ecover|Allocate|_start_job|Terminate|not responding"
 RESULTS = "results of $(touch pwned) `touch pwned`"  # no shell on the way may read this
 QUIET = 90  # seconds, in place of ten minutes: no job is as long here
 MAIN = f"""
