@@ -449,6 +449,19 @@ def test_a_checkpoint_is_the_same_file_each_time(tmp_path, monkeypatch):
     more = {str(i): "" for i in range(9)}  # two marks alone are in the same order by chance
     monkeypatch.setattr(checkpoints, "save_file", lambda state, path, marks: save_file(state, path, marks | more))
     for folder in (tmp_path / "a", tmp_path / "b"):
-        checkpoints.Checkpoints(folder, "key", print).write(1, {"weights": torch.zeros(2)})
+        checkpoints.Checkpoints(folder, "key", print).write(1, {"weights": torch.zeros(2)}, last=False)
     a, b = (path.read_bytes() for path in files(tmp_path))
     assert a == b
+
+
+def test_with_keep_the_end_is_always_written_and_replaces_what_was_kept_before(tmp_path):
+    state = {"weights": torch.zeros(2)}
+    for name in ("0a9f", "0a9", "0a9f1", "notes"):
+        (tmp_path / f"{name}.safetensors").touch()
+    kept = checkpoints.Checkpoints(tmp_path, "beef", print, keep=True)
+    kept.written += 60  # long before the next is due
+    kept.write(1, state, last=False)
+    assert kept.read(state) is None and len(files(tmp_path)) == 4
+    kept.write(2, state, last=True)
+    assert kept.read(state)[0] == 2
+    assert [path.stem for path in files(tmp_path)] == ["0a9", "0a9f1", "beef", "notes"]

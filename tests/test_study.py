@@ -205,11 +205,12 @@ def test_one_window_many_ways():
 
 def test_recordings_of_any_length_are_cut_and_those_too_short_are_counted():
     rng = np.random.default_rng(0)
-    rows = [100, 64, 10, 32, 70, 33]
+    rows = [100, 64, 10, 32, 70, 33, 32]
     rich, poor = ([rng.normal(size=(n, d)) for n in rows] for d in (3, 1))
-    windows, _ = pair(rich, poor, [0, 1, 0, 1, 0, 1], range(6), **HOW, length=32, hop=16)
-    assert np.bincount(windows.recording, minlength=6).tolist() == [5, 3, 0, 1, 3, 1]
-    assert windows.ledger[1]["records"] == -1
+    windows, _ = pair(rich, poor, [0, 1, 0, 1, 0, 1, None], [0, 1, 2, 3, 4, 5, 5], **HOW, length=32, hop=16)
+    assert np.bincount(windows.recording, minlength=7).tolist() == [5, 3, 0, 1, 3, 1, 1]
+    counted = [[row.get(of) for of in ("records", "subjects", "unlabelled")] for row in windows.ledger[:2]]
+    assert counted == [[7, 6, 1], [-1, None, None]]
 
 
 def test_missing_values_and_missing_labels():

@@ -61,7 +61,7 @@ class Checkpoints:
         """Of all that a checkpoint says, and of the training that says it."""
         return fingerprint(self.path.stem, epochs, *(x for n in sorted(state) for x in (n, state[n].numpy())))
 
-    def write(self, epochs: int, state: dict[str, Tensor], last: bool = False) -> None:
+    def write(self, epochs: int, state: dict[str, Tensor], last: bool) -> None:
         """Write the state after `epochs` epochs, if the last time is `SECONDS` ago or these are the `last` ones.
 
         Training goes on where the disk is full: a checkpoint is a help, not a result.
