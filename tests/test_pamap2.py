@@ -74,6 +74,7 @@ def test_ledger_counts_what_came_in_and_what_each_step_removed(tmp_path):
     kept = ledger["rows of the twelve activities"]
     assert (kept["rows"], kept["records"], kept["subjects"]) == (15, 3, 2)
     assert ledger["averaged in pairs to 50 Hz"]["rows"] == 7
+    assert ledger["files of subjects 102, 103, 104, 105, 106, 107, 108 are not there"]["subjects"] == -7
 
 
 def test_heart_rate_is_carried_on_and_starts_missing(tmp_path):
