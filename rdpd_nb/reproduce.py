@@ -277,7 +277,8 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # of a log or what is printed, e.g. because the disk is full
-        print(f"error: {error.filename or 'writing'}: {error.strerror}; the same command goes on", file=sys.stderr)
+        what = error.filename or "its log, or what it prints, could not be written"
+        print(f"error: {what}: {error.strerror}; the same command goes on", file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
         print("stopped; the same command goes on where it was", file=sys.stderr)
