@@ -25,7 +25,7 @@ import nbformat
 
 from rdpd_nb import data, jobs, params, tables
 from rdpd_nb.data.archives import walk
-from rdpd_nb.errors import UserError
+from rdpd_nb.errors import UserError, short
 from rdpd_nb.files import replace_file, root
 from rdpd_nb.jobs import Job
 from rdpd_nb.records import made_as, public, read_record
@@ -42,7 +42,10 @@ def settings_of(profile: str, results: str = "") -> dict[str, Any]:
     settings = jobs.read_settings(profile, {"results": results or None})
     last = tables_run(settings).results_root / "settings.yaml"
     if os.path.lexists(last):
-        told = params.read_yaml(last, "delete it, and run `make reproduce` again")
+        again = "delete it, and run `make reproduce` again"
+        told = params.read_yaml(last, again)
+        if told.get("profile") != profile:
+            raise UserError(f"{last} is of profile {short(told.get('profile'))}, not of '{profile}'; {again}.")
         sweeps = told.get("sweeps") or {}
         if isinstance(sweeps, dict):
             sweeps = {**(settings["sweeps"] or {}), **sweeps} or None  # one may be new since that run

@@ -320,6 +320,9 @@ def test_a_setting_that_cannot_be_is_said_with_the_file_that_says_it(clone):
     path.write_text(json.dumps(told | {"datasets": {"ptbdb": told["datasets"]["ptbdb"] | {"seeds": "many"}}}))
     with pytest.raises(UserError, match=f"^{path}: .*seeds.* is 'many'"):
         website.Site.read("tiny", str(clone))
+    path.write_text(json.dumps(told | {"profile": "viny"}))
+    with pytest.raises(UserError, match=f"^{path} is of profile 'viny', not of 'tiny'; delete it"):
+        website.Site.read("tiny", str(clone))
     path.unlink()
     path.mkdir()
     with pytest.raises(UserError, match=f"^{path} cannot be read"):
