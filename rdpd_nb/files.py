@@ -26,6 +26,7 @@ from .errors import UserError
 MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 # Temporaries are `.rdpd-<machine>-<process>-<random>.<name>`, which .gitignore knows.
 TEMPORARY = re.compile(r"\.rdpd-([0-9a-f]{8})-(\d+)-")
+REPLACED = ".replaced"  # ends the name of a temporary folder that keeps what is about to be replaced
 ABANDONED = 24 * 3600  # seconds after which another machine's temporary has nobody who writes to it
 DIGEST = "sha256"  # the last key of JSON that is read back
 
@@ -93,7 +94,8 @@ def sort_marks(path: Path) -> None:
 @contextmanager
 def replace_folder(path: Path, over: bool = False) -> Iterator[Path]:
     """As `replace_file`, for a folder. What is there already (another process finished meanwhile) is kept, or with
-    `over` replaced, with nothing at that name for a moment."""
+    `over` replaced, with nothing at that name for a moment. Ended in that moment, the old one comes back: at once, or
+    after a `kill -9` when someone next writes beside it."""
     temporary = aside = None
     try:
         with _in_words(path):
@@ -104,8 +106,8 @@ def replace_folder(path: Path, over: bool = False) -> Iterator[Path]:
             for inside in (*temporary.rglob("*"), temporary):
                 _sync(inside)
             if over and os.path.lexists(path):
-                aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix, suffix=suffix))
-                os.rename(path, aside / "old")
+                aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix, suffix=REPLACED))
+                os.rename(path, aside / path.name)
             try:
                 os.rename(temporary, path)
             except OSError:
@@ -113,8 +115,17 @@ def replace_folder(path: Path, over: bool = False) -> Iterator[Path]:
                     raise
             _sync(path.parent)
     finally:
+        if aside:
+            _put_back(aside)
         for left in filter(None, (temporary, aside)):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _put_back(aside: Path) -> None:
+    """What was put aside to be replaced, where nothing has taken its place."""
+    for old in aside.iterdir():
+        if not os.path.lexists(place := aside.with_name(old.name)):
+            os.rename(old, place)
 
 
 @contextmanager
@@ -159,6 +170,8 @@ def _sweep(folder: Path) -> None:
     for path in folder.glob(".rdpd-*"):
         with suppress(OSError):  # gone already, or not ours to delete
             if (match := TEMPORARY.match(path.name)) and not _in_use(path, match[1], int(match[2])):
+                if path.is_dir() and path.name.endswith(REPLACED):
+                    _put_back(path)
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

@@ -73,11 +73,11 @@ def names(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def refusal(dataset, raw, address):
-    """The sentence; nothing may be left in the raw folder, or the next try would stumble over it."""
+def refusal(dataset, raw, address, left=()):
+    """The sentence; nothing else may be left in the raw folder, or the next try would stumble over it."""
     with pytest.raises(UserError) as caught:
         download.fetch(dataset, raw, address)
-    assert not raw.exists() or list(raw.iterdir()) == []
+    assert [path.name for path in raw.glob("*")] == list(left)
     return str(caught.value)
 
 
@@ -307,8 +307,12 @@ def test_a_disk_that_is_full(raw, publish, disk, stage):
     content = small if stage == "while it is unpacked" else small.rjust(9000, b"\0")
     address = publish(content)
     disk(4000)
-    message = refusal("pamap2", raw, address)
+    whole = ["pamap2.zip"] if stage == "while it is unpacked" else []  # hours of a download, which is taken up again
+    message = refusal("pamap2", raw, address, whole)
     assert "could not be written: File too large" in message and "connection" not in message
+    disk(resource.RLIM_INFINITY)
+    assert download.fetch("pamap2", raw, "file:///nowhere.zip" if whole else publish(small)) == raw / "pamap2"
+    assert [path.name for path in raw.iterdir()] == ["pamap2"]
 
 
 def test_a_disk_that_is_full_of_listed_files(raw, place, disk):

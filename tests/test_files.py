@@ -2,6 +2,7 @@
 
 import errno
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -224,6 +225,39 @@ def test_a_folder_is_replaced_where_that_is_asked_for(tmp_path):
             (temporary / "new.txt").write_text("new")
         assert [p.name for p in path.iterdir()] == ["new.txt"]
     assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt, OSError(28, "No space left on device"), "kill -9"], ids=str)
+def test_what_is_about_to_be_replaced_comes_back_where_the_new_one_does_not_come(tmp_path, monkeypatch, how):
+    path, rename = tmp_path / "student", os.rename
+    path.mkdir()
+    (path / "old.txt").write_text("old")
+
+    def ended(old, new):
+        if Path(new) == path and Path(old).parent == tmp_path:  # the new one, not the old one that comes back
+            if how == "kill -9":
+                os._exit(9)
+            raise how
+        rename(old, new)
+
+    def write():
+        monkeypatch.setattr(files.os, "rename", ended)
+        with replace_folder(path, over=True) as temporary:
+            (temporary / "new.txt").write_text("new")
+
+    if how == "kill -9":
+        process = multiprocessing.get_context("fork").Process(target=write)
+        process.start()
+        process.join()
+        assert process.exitcode == 9 and not path.exists()
+        files._sweep.cache_clear()
+        write_json(tmp_path / "beside.json", {})
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["beside.json", "student"]
+    else:
+        with pytest.raises((KeyboardInterrupt, UserError)):
+            write()
+        assert [p.name for p in tmp_path.iterdir()] == ["student"]
+    assert (path / "old.txt").read_text() == "old" and not (path / "new.txt").exists()
 
 
 # ---------------------------------------------------------------------------------------------------------- JSON

@@ -239,7 +239,8 @@ print(peak() - before, r.series.nbytes)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from Linux's /proc")
 def test_memory_grows_with_what_is_handed_over_and_not_with_the_text(tmp_path):
-    """Three times: one person, all nine, and nine of whom only one does anything.
+    """Three sets: one person, all nine, and nine of whom only one does anything; each read three times, since a busy
+    machine adds to a peak and never takes from it.
 
     Measured: 1.3 to 1.5 times the array and 19 MB; a reader that joins arrays at the end 2.5 times, one that keeps the
     text 2.5 times and 63 MB, one that keeps the values 3.8 times and 122 MB.
@@ -250,8 +251,9 @@ def test_memory_grows_with_what_is_handed_over_and_not_with_the_text(tmp_path):
         for i in range(people):
             rest = f" {WALKING if i < active else 0} 7{i}{' 1' * 51}\n"
             write(tmp_path / name / "Protocol", [rest.join(time) + rest], f"subject{101 + i}.dat", end="")
-        done = subprocess.run([sys.executable, "-c", PEAK, tmp_path / name], capture_output=True, text=True, check=True)
-        peaks[name], given[name] = map(int, done.stdout.split())
+        command = [sys.executable, "-c", PEAK, tmp_path / name]
+        runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(3)]
+        peaks[name], given[name] = map(min, zip(*(map(int, run) for run in runs), strict=True))
     assert given["one"] == given["idle"] == given["nine"] / 9
     assert peaks["nine"] - peaks["one"] < 2 * (given["nine"] - given["one"])  # 1 is the array itself
     assert peaks["idle"] - peaks["one"] < 40e6  # the other eight files are 53 MB of text, 104 MB of values

@@ -188,6 +188,25 @@ def test_only_other_diagnoses(tmp_path):
 # ---------------------------------------------------------------------------------------------------- real records
 
 
+ODD = ("s0202are", "s0202bre", "s0021bre", "s0021are", "s0020are", "s0020bre", "s0204bre", "s0204are", "s0024bre")
+ODD = (*ODD, "s0024are", "s0018cre", "s0010_re", "s0014lre")
+
+
+def test_every_name_of_the_release_is_one(tmp_path):
+    """Beside s0010_re and s0014lre it has eleven of other letters: several recordings of one visit."""
+    for stem in ODD:
+        write_record(tmp_path, random_units(2000), stem=f"patient001/{stem}")
+    assert len(ptbdb.files(tmp_path)) == 3 * len(ODD)
+
+
+@pytest.mark.real("ptbdb")
+def test_all_549_names_are_ones_of_the_release(real_root):
+    listed = (real_root / "ptbdb" / "records_by_patient.json").read_text()
+    names = re.findall(r"s\d{4}\w+(?=\.hea)", listed)
+    assert len(names) == 549
+    assert all(ptbdb.IS_RECORD(f"patient001/{name}.hea") for name in names)
+
+
 @pytest.mark.real("ptbdb")
 def test_s0010_re_agrees_with_wfdb(real_root):
     path = real_root / "ptbdb" / "patient001" / "s0010_re.hea"

@@ -65,19 +65,21 @@ def _fetch_archive(module: ModuleType, folder: Path, address: str) -> None:
         print(f"{module.SPEC.title}: downloading {source.size} from {address} ({source.licence}) ...", flush=True)
         with replace_file(zip_path) as temporary:
             _download(address, temporary)
-    try:
-        with replace_folder(folder) as new:
+    with replace_folder(folder) as new:
+        try:
             _unpack(zip_path, new)
             inside = sorted(new.rglob(source.strip)) if source.strip else []
             inner = next((path for path in inside if path.is_dir()), new)
             if hasattr(module, "check_download"):
                 module.check_download(inner)
-            if inner != new:
-                for path in list(inner.iterdir()):
-                    path.rename(new / path.name)
-                inner.rmdir()
-    finally:
-        zip_path.unlink(missing_ok=True)
+        except UserError:  # the fault is the file's; where the disk was full it is taken up again
+            zip_path.unlink(missing_ok=True)
+            raise
+        if inner != new:
+            for path in list(inner.iterdir()):
+                path.rename(new / path.name)
+            inner.rmdir()
+    zip_path.unlink()
 
 
 def _download(address: str, path: Path) -> None:

@@ -59,7 +59,7 @@ GAIN = 2000  # units a mV, of every record: the converter's 16 bits reach 16.384
 STANDARD_LEADS, FRANK_LEADS = LEADS[:12], LEADS[12:]  # in .dat, in .xyz
 GROUPS = tuple(tuple(name.split(" or ")) for name in SPEC.classes)  # how a class's 'Reason for admission' may begin
 IS_FILE = re.compile(r"s.*\.(hea|dat|xyz)").fullmatch
-IS_RECORD = re.compile(r"patient\d{3}/s\d{4}[l_]re\.(hea|dat|xyz)", re.ASCII).search
+IS_RECORD = re.compile(r"patient\d{3}/s\d{4}[a-z_]re\.(hea|dat|xyz)", re.ASCII).search
 SUMS = "SHA256SUMS.txt"
 THREADS = 8  # at most: each holds a record, some 50 MB
 
