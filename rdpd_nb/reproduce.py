@@ -31,6 +31,7 @@ from .record_file import other_files, read_record
 
 MOST = 1024  # cores
 ADDRESSES = 2_500_000_000  # bytes a notebook's process must be able to ask for (ulimit -v): PyTorch takes most of them
+RESTARTS = 3  # of a Snakemake that loses sight of its jobs, one after another without a notebook done
 ENDING = 20  # seconds within which a killed run's processes are gone
 
 
@@ -178,10 +179,13 @@ def _put_back(paths: list[Path]) -> Iterator[None]:
                 os.utime(path, ns=(was[1].st_atime_ns, was[1].st_mtime_ns))
 
 
-def _snakemake(config: Path, options: list[str], folder: Path, lock: int, slurm: str = "") -> tuple[int, set[str]]:
+def _snakemake(
+    config: Path, options: list[str], folder: Path, lock: int, slurm: str = "", in_vain: int = 0
+) -> tuple[int, set[str]]:
     """Run Snakemake with a line of ours a finished or failed job; return its exit status and the failed jobs' names.
 
-    slurm: what its jobs there are called; it is started again where it has lost sight of them.
+    slurm: what its jobs there are called; it is started again where it has lost sight of them. in_vain: how often it
+    was, and did nothing. Raises UserError where that has no end.
     """
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", root() / "Snakefile", "--directory", root()),
@@ -220,8 +224,14 @@ def _snakemake(config: Path, options: list[str], folder: Path, lock: int, slurm:
                 left = f"{_minutes(seconds)}, about {_minutes(seconds / done * (of - done))} left"
                 print(f"  {done:3d} of {of}  {finished:32s} {left}", flush=True)
     if lost.is_set():
+        in_vain = 0 if finished else in_vain + 1
+        if in_vain > RESTARTS:
+            raise UserError(
+                f"SLURM's queue shows none of the jobs that Snakemake has submitted, {in_vain} times one after another; "
+                f"see {folder / 'snakemake.log'}, and whether `squeue --me` lists jobs of yours."
+            )
         print("SLURM has none of the jobs that Snakemake waits for; it is started again", flush=True)
-        return _snakemake(config, options, folder, lock, slurm)
+        return _snakemake(config, options, folder, lock, slurm, in_vain)
     return process.returncode, failed
 
 

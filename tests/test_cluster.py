@@ -116,6 +116,31 @@ def test_a_snakemake_that_was_killed_because_it_lost_its_jobs_is_started_again(t
     assert status == 0 and "started again" in lines[0] and "ptbdb/all/teacher" in lines[1]
 
 
+def test_a_snakemake_that_loses_its_jobs_again_and_again_is_given_up_unless_it_gets_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(reproduce, "root", lambda: tmp_path)
+    done = "Job 1: ptbdb/all/teacher\nFinished jobid: 1\n1 of 9 steps (11%) done"
+    said = ["nothing", "nothing", done, *["nothing"] * 9]
+    commands, popen = iter(said), subprocess.Popen
+    monkeypatch.setattr(
+        subprocess,
+        "Popen",
+        lambda command, **how: popen(["echo", next(commands)] if "snakemake" in command else command, **how),
+    )
+
+    class AtOnce:  # each of them has lost its jobs
+        def __init__(self, target, args, daemon):
+            args[2].set()
+
+        def start(self):
+            pass
+
+    monkeypatch.setattr(reproduce.threading, "Thread", AtOnce)
+    with (tmp_path / "lock").open("w") as lock, pytest.raises(UserError, match="none of the jobs .* 4 times one after"):
+        reproduce._snakemake(tmp_path, [], tmp_path, lock.fileno(), "rdpd-here")
+    assert len(list(commands)) == len(said) - 3 - 4, "two in vain, one that got on, four in vain"
+    assert capsys.readouterr().out.count("started again") == 6
+
+
 def test_what_slurm_ended_is_said_in_its_word_and_a_failed_notebook_in_its_own(tmp_path, monkeypatch, capfd):
     message = "    message: SLURM-job '{}' failed, SLURM status is: '{}'. Detailed failure reason unavailable."
     lines = ["Job 1: ptbdb/all/teacher", "Job 2: ptbdb/all/direct", message.format(7, "TIMEOUT"), "    jobid: 1"]
