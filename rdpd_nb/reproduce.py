@@ -227,7 +227,7 @@ def _snakemake(
         in_vain = 0 if finished else in_vain + 1
         if in_vain > RESTARTS:
             raise UserError(
-                f"SLURM's queue shows none of the jobs that Snakemake has submitted, {in_vain} times one after another; "
+                f"SLURM's queue shows none of the jobs Snakemake has submitted, {in_vain} times one after another; "
                 f"see {folder / 'snakemake.log'}, and whether `squeue --me` lists jobs of yours."
             )
         print("SLURM has none of the jobs that Snakemake waits for; it is started again", flush=True)
