@@ -136,6 +136,23 @@ rule presets:
     shell: EXECUTE
 
 
+# Other systems, each a loop's rule since each has a notebook and figures of its own.
+for job in [job for job in OF_A_DATA_SET if job.name.startswith("related/")]:
+
+    rule:
+        name: job.name.rpartition("/")[2]
+        input:
+            parameters=f"{OUT}/{job.name}.parameters.yaml",
+            notebook=ancient(f"notebooks/{job.notebook}.ipynb"),
+        output:
+            *[f"{FIGURES}/{name}" for name in job.figures],
+            record=f"{OUT}/{job.name}.json",
+            notebook=f"{OUT}/{job.name}.ipynb",
+        priority: 96
+        message: job.name
+        shell: EXECUTE
+
+
 rule tables:
     input:
         [f"{OUT}/{job.name}.json" for job in OF_A_DATA_SET],

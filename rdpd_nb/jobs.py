@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from .data import SPECS
 from .errors import UserError
 from .files import replace_file, root
 from .paper import METHODS, STUDENT_METHODS
-from .run import OWN
+from .run import OWN, RELATED
 
 # What a notebook of one view draws, by the name of its record; the Snakefile fills in the same names.
 DRAWS = {
@@ -20,6 +21,8 @@ DRAWS = {
     "noise_robustness": ("figure3_{dataset}_{view}",),
     "presets": ("presets_{dataset}_{view}", "causes_{dataset}_{view}"),
 }
+# What the notebook of another system makes of a task under figures/<profile>/: its table, and figures.
+RELATED_FIGURES: dict[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ def read_settings(profile: str, overrides: dict[str, Any] | None = None) -> dict
     """A profile with overrides; what is not overridden (None) stays the profile's. `datasets` may be a list of names.
 
     Afterwards each data set has all of `OWN` of its own. One that the profile does not name comes embedded where it is,
-    else as the profile's others if it has a simulator, else from the raw folder.
+    else as the profile's others if it has a simulator, else from the raw folder. The other systems of `related` have
+    the settings that the profile gives them, and are left out where data sets are named.
     """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     settings = {"results": "results", **params.read_profile(profile)}
@@ -50,7 +54,14 @@ def read_settings(profile: str, overrides: dict[str, Any] | None = None) -> dict
         # $RDPD_RAW may be another folder tomorrow.
         datasets[dataset] = own | {"raw": str(data.raw_root(own["raw"])) if own["source"] == "real" else ""}
     rest = {name: value for name, value in given.items() if name not in OWN}
-    return {**settings, **rest, "datasets": datasets, "profile": profile}
+    related = {} if "datasets" in (overrides or {}) and overrides["datasets"] is not None else settings["related"]
+    raw = str(data.raw_root(given.get("raw", common["raw"])))
+    related = {name: {**own, "raw": raw if _source_of(name, own) == "real" else ""} for name, own in related.items()}
+    return {**settings, **rest, "datasets": datasets, "related": related, "profile": profile}
+
+
+def _source_of(system: str, own: dict[str, Any]) -> str:
+    return params.TASKS[system].get(own["task"], "")
 
 
 def plan(settings: dict[str, Any]) -> list[Job]:
@@ -88,6 +99,8 @@ def plan(settings: dict[str, Any]) -> list[Job]:
             add_view(dataset, view, "noise_robustness", "09_noise_robustness", **swept, **own)
         for view in sweeps["presets"].get(dataset, []):
             add_view(dataset, view, "presets", "11_paper_and_released_code", **own)
+    for name, own in settings["related"].items():
+        add(f"{RELATED}/{own['task']}/{name}", params.SYSTEMS[name], related_files(name, own["task"]), **own)
     swept = [dataset for dataset in settings["datasets"] if sweeps["views"].get(dataset)]
     add("tables", "10_tables_and_figures", of_the_tables(list(settings["datasets"]), swept))
     return jobs
@@ -96,6 +109,12 @@ def plan(settings: dict[str, Any]) -> list[Job]:
 def drawn(name: str) -> list[str]:
     """Files under figures/<profile>/ of one view's notebook, with {dataset} and {view} to be filled in."""
     return [f"{figure}.{ending}" for figure in DRAWS.get(name, ()) for ending in ("png", "csv")]
+
+
+def related_files(system: str, task: str) -> list[str]:
+    """Files under figures/<profile>/ of another system's notebook on a task: a table and its figures."""
+    figures = [f"{figure}_{task}.{ending}" for figure in RELATED_FIGURES[system] for ending in ("png", "csv")]
+    return [*(f"{system}_{task}.{ending}" for ending in ("csv", "md", "tex")), *figures]
 
 
 def of_the_tables(datasets: list[str], swept: list[str]) -> list[str]:
@@ -116,6 +135,11 @@ def check_data(settings: dict[str, Any]) -> None:
             _origin(dataset, own["source"], own["raw"])
         except UserError as error:
             problems.append(str(error))
+    for name, own in settings["related"].items():
+        try:
+            _raw_of(name, own["task"], own["raw"])
+        except UserError as error:
+            problems.append(str(error))
     if problems:
         raise UserError("\n       ".join(problems))
 
@@ -133,6 +157,12 @@ def _origin(dataset: str, source: str, raw: str) -> tuple[str, list[str]]:
     return f"simulated, version {simulate.VERSION}", [simulate.WRITERS[dataset].__module__]
 
 
+def _raw_of(system: str, task: str, raw: str) -> str:
+    """A mark of the files that another system reads of a task."""
+    module = import_module(f"{__package__}.{RELATED}.{system}")
+    return data.fingerprint(*(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in module.files(task, raw)))
+
+
 def marks(job: Job) -> dict[str, str]:
     """What a job's numbers depend on beside its parameters and other jobs' records.
 
@@ -141,6 +171,14 @@ def marks(job: Job) -> dict[str, str]:
     notebook, p = root() / "notebooks" / f"{job.notebook}.ipynb", job.parameters
     if job.name == "tables":
         return {"notebook": stamps.notebook(notebook), "package": stamps.code(*stamps.imported(notebook))}
+    if job.name.startswith(f"{RELATED}/"):
+        system = job.name.rpartition("/")[2]
+        package = stamps.code(f"rdpd_nb.related.{system}")
+        return {
+            "notebook": stamps.notebook(notebook),
+            "package": package,
+            "raw files": _raw_of(system, p["task"], p["raw"]),
+        }
     raw_files, writers = _origin(p["dataset"], p["source"], p["raw"])
     modules = [data.DATASETS[p["dataset"]].__name__, "rdpd_nb.data.cache", *writers]
     reads = job.notebook == "01_preprocessing"  # and fits logistic regression

@@ -95,6 +95,17 @@ def _of_sensors() -> dict[str, tuple[Callable[[Any], bool], str]]:
     }
 
 
+def _of_other_systems() -> dict[str, tuple[Callable[[Any], bool], str]]:
+    """What the parameters of notebooks 13 to 17 must be that the others do not have."""
+    return {
+        "task": (_is_text, "the name of a task"),
+        "temperatures": (
+            lambda v: _is_list(v, lambda t: _is_number(t, 1000) and t >= 0.01),
+            "a list of different numbers from 0.01 to 1000",
+        ),
+    }
+
+
 # What each parameter must be: a test, and the words of the message when it fails.
 KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (lambda v: v in SPECS, f"one of {', '.join(SPECS)}"),
@@ -140,8 +151,8 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: isinstance(v, dict) and all(v[name] in SWITCHES[name] for name in v),
         "a dict of switches of paper.Protocol with their values (notebook 11 lists them), e.g. {'batch_order': 'once'}",
     ),
-} | _of_sensors()
-_MANY = ("datasets", "seeds", "fractions", "amplitudes", "updates", "switches")
+} | _of_sensors() | _of_other_systems()
+_MANY = ("datasets", "seeds", "fractions", "amplitudes", "updates", "switches", "temperatures")
 _NUMBERS = ("scale", "epochs", "patience", "labelled")
 _SENSORS = ("rate", "window", "hop", "segment", "temperature", "held_out", "folds", "specificity")
 NOT_TEXT = (*_MANY, *_NUMBERS, *_SENSORS, "classes", "rich", "poor", "methods", "subgroups")
@@ -160,9 +171,15 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         *("epochs", "patience", "updates", "positive", "specificity", "subgroups", "device", "results"),
     ),
 }
+# Other systems than RDPD, each a module of `related`: its notebook, its tasks with the source of each, and what its
+# notebook takes besides.
+SYSTEMS: dict[str, str] = {}
+TASKS: dict[str, dict[str, str]] = {}
+_TAKES: dict[str, tuple[str, ...]] = {}
+NOTEBOOKS |= {SYSTEMS[name]: ("task", "raw", *_TAKES[name], "profile", "results") for name in SYSTEMS}
 # What a profile holds; sweeps may be empty. `datasets` gives each data set those of OWN that differ from the common
 # ones, `sweeps.own` those of OWN_OF_SWEEPS that its sweeps have otherwise than its tables.
-PROFILE = ("datasets", *OWN, "device", "switches", "sweeps")
+PROFILE = ("datasets", *OWN, "device", "switches", "sweeps", "related")
 SWEEPS = ("views", "presets", "own", "fractions", "fraction_of", "amplitudes", "noise_kind")
 OWN_OF_SWEEPS = ("seeds", "epochs", "patience", "updates")  # of other data they would stand beside no table
 
@@ -202,6 +219,11 @@ def check(notebook: str, given: dict[str, Any]) -> Run:
     return run
 
 
+def system_of(run: Run) -> str:
+    """The name in SYSTEMS of the notebook that runs."""
+    return next(name for name, notebook in SYSTEMS.items() if notebook == run.notebook)
+
+
 def _credentialed(run: Run) -> bool:
     own_sensors = "signals" in run.parameters
     return not own_sensors and "mimic3" in run.datasets and run.of("mimic3")["source"] == "real"
@@ -232,6 +254,12 @@ def _faults(run: Run) -> Iterator[str]:
         return
     profile = run.profile.lower()
     sources = {dataset: run.of(dataset)["source"] for dataset in run.datasets}
+    if "task" in given:
+        tasks = TASKS[system_of(run)]
+        if run.task not in tasks:
+            yield f"there is no task {short(run.task)} here; use {' or '.join(map(repr, tasks))}."
+            return
+        sources = {run.task: tasks[run.task]}
     if _credentialed(run):  # git must not take what comes of it
         if profile in ("demo", "real"):
             yield (
@@ -300,12 +328,26 @@ def read_profile(name: str) -> dict[str, Any]:
     for what, there, wanted in (("", profile, PROFILE), ("sweeps.", sweeps or dict.fromkeys(SWEEPS), SWEEPS)):
         if wrong := _listed(f"{what}{setting}" for setting in set(there) ^ set(wanted)):
             raise UserError(f"{path}: {wrong} unknown or missing; settings are {', '.join(wanted)}.")
+    check_related(str(path), profile["related"])
     if not isinstance(profile["datasets"], dict):
         raise UserError(f"{path}: datasets is {short(profile['datasets'])}; it should be {KINDS['datasets'][1]}.")
     check_own(str(path), {name: profile[name] for name in OWN})
     for dataset, own in profile["datasets"].items():
         check_own(f"{path}: datasets.{_listed([dataset])}", {} if own is None else own)
     return profile
+
+
+def check_related(what: str, related: Any) -> None:
+    """Check what a profile, or `what` else, says of the other systems: each its task and what else its notebook takes.
+    Raises UserError."""
+    if not isinstance(related, dict) or not all(isinstance(own, dict) for own in related.values()):
+        raise UserError(f"{what}: related is {short(related)}; it should give each of {', '.join(SYSTEMS)} its settings.")
+    for name, own in related.items():
+        if name not in SYSTEMS:
+            raise UserError(f"{what}: related has {short(name)}; the other systems are {', '.join(SYSTEMS)}.")
+        wanted = ("task", *_TAKES[name])
+        if wrong := _listed(set(own) ^ set(wanted)):
+            raise UserError(f"{what}: related.{name}: {wrong} unknown or missing; it has {', '.join(wanted)}.")
 
 
 class _Strict(yaml.SafeLoader):
@@ -362,6 +404,7 @@ def check_settings(settings: dict[str, Any]) -> None:
             raise UserError(
                 f"the settings of '{dataset}' lack {missing}: an older version wrote them; run `make reproduce` again."
             )
+    check_related("the settings", settings.get("related"))
     sweeps = settings["sweeps"]
     if not isinstance(sweeps, dict | None):
         raise UserError(f"sweeps is {short(sweeps)}; it should hold {', '.join(SWEEPS)}, or nothing.")

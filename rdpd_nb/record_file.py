@@ -8,6 +8,7 @@ from .data import SPECS
 from .errors import UserError
 from .files import read_json, sum_of
 from .paper import METHODS, METRICS
+from .run import RELATED
 
 SAME = ("dataset", "view", "source", "profile", "parameters", "fingerprint")  # whenever and wherever it is run
 OF_ONE_RUN = ("versions", "git_commit", "device", "seconds")
@@ -52,6 +53,9 @@ def _faults(record: dict, path: Path) -> Iterator[str]:
     for field in ("source", "profile", "fingerprint"):
         if not isinstance(record[field], str):
             yield f"{field} is {_short(record[field])} where a text should be"
+    if of[0] == RELATED:
+        yield from _faults_of_rows(record.get("rows"))
+        return
     if not isinstance(parameters, dict) or not _wholes(parameters.get("seeds")) or not _whole(parameters.get("epochs")):
         yield "its parameters name no seeds and epochs"
     classes, seeds = len(SPECS[of[0]].classes) if of[0] in SPECS else 0, parameters["seeds"]
@@ -68,6 +72,23 @@ def _faults(record: dict, path: Path) -> Iterator[str]:
             yield from _faults_of_seeds(f"anchor of {view}", entries, classes, seeds)
     elif name in LEVELS:
         yield from _faults_of_sweep(LEVELS[name], record.get("entries"), classes)
+
+
+def _faults_of_rows(rows: object) -> Iterator[str]:
+    """Of another system's scores: one score a row, and in words or numbers what it is a score of."""
+    if not isinstance(rows, list) or not rows:
+        yield f"it is not a record of scores: rows is {_short(rows)} where a list should be"
+    there = set()
+    for row in rows:
+        if not isinstance(row, dict) or not isinstance(row.get("method"), str) or not _whole(row.get("seed")):
+            yield f"rows holds {_short(row)} where a method, a seed and a score should be"
+        if not all(value is None or isinstance(value, str) or _number(value) for value in row.values()):
+            yield f"rows holds {_short(row)} where words and numbers should be"
+        if not _number(row.get("score")):
+            yield f"rows: a score is {_short(row.get('score'))} where a number should be"
+        there.add(tuple(value for name, value in row.items() if name != "score"))
+    if len(there) < len(rows):
+        yield "rows holds a score twice"
 
 
 def _faults_of_seeds(what: str, entries: object, classes: int, seeds: list[int]) -> Iterator[str]:

@@ -25,7 +25,7 @@ from .evaluation import RESAMPLED, people_resampled, person_scores, scores
 from .files import replace_file, root, sort_marks, sum_of, write_json
 from .paper import ANCHOR, METRICS, STUDENT_METHODS
 from .record_file import AGAIN, LEVELS, OF_ONE_RUN, SCORES, read_record
-from .run import Run
+from .run import RELATED, Run
 from .training import Fitted, predict
 
 if TYPE_CHECKING:  # slow to import, and a training needs none
@@ -172,7 +172,10 @@ def public(record: dict) -> dict:
 
 
 def belongs(run: Run, record: dict) -> bool:
-    """Whether a record is of the run's source and switches, and has no more seeds and epochs (sweeps: fewer)."""
+    """Whether a record is of the run's source and switches, and has no more seeds and epochs (sweeps: fewer); another
+    system's is of its profile alone."""
+    if record["dataset"] == RELATED:
+        return record["profile"] == run.profile
     if record["dataset"] not in run.datasets:
         return False
     has, wanted = record["parameters"], run.of(record["dataset"])
@@ -187,7 +190,7 @@ def made_as(record: dict, wanted: dict) -> bool:
 
 def any_of(run: Run) -> bool:
     """Whether there is any record of this run; in a fresh clone there is none, and nothing is to be written."""
-    paths = (p for dataset in run.datasets for p in sorted((run.results_root / dataset).glob("*/*.json")))
+    paths = (p for dataset in run.datasets or [RELATED] for p in sorted((run.results_root / dataset).glob("*/*.json")))
     return any(belongs(run, read_record(path)) for path in paths)
 
 

@@ -13,6 +13,7 @@ from .errors import UserError
 from .files import place, root
 from .paper import Protocol
 
+RELATED = "related"  # stands in the place of a data set where a run is another system's: results/<profile>/related/...
 # What each data set may have its own way.
 OWN = ("source", "raw", "scale", "seeds", "epochs", "patience", "updates", "labelled")
 
@@ -33,7 +34,9 @@ class Run:
 
     @property
     def datasets(self) -> list[str]:
-        """The run's data sets; of a notebook of one data set, that one."""
+        """The run's data sets; of a notebook of one data set, that one; none where it is of another system's task."""
+        if "task" in self.parameters:
+            return []
         return list(self.parameters.get("datasets") or [self.parameters["dataset"]])
 
     def of(self, dataset: str) -> dict[str, Any]:
@@ -61,7 +64,9 @@ class Run:
         return (root() if base == root() / "results" else base) / "figures" / self.parameters["profile"]
 
     def path(self, name: str, view: str | None = None, dataset: str | None = None) -> Path:
-        """results/<profile>/<dataset>/<view>/<name>."""
+        """results/<profile>/<dataset>/<view>/<name>; of another system results/<profile>/related/<task>/<name>."""
+        if "task" in self.parameters:
+            dataset, view = RELATED, self.task
         return self.results_root / (dataset or self.dataset) / (view or self.view) / name
 
     def record_path(self, name: str, view: str | None = None, dataset: str | None = None) -> Path:

@@ -1,0 +1,129 @@
+"""Other systems than RDPD, of the same seed documents, in the same harness: a module and a notebook each.
+
+A module has `files(task, raw)`, the raw files it would read of a task, and below it what the system is, with the numbers of
+its equations. Tasks, notebooks and parameters are named in `params` (SYSTEMS, TASKS). What the notebooks share is here:
+the record (one score a row), the table against published numbers, the folder of raw files. Nothing of RDPD's road from
+raw files to tables imports a module of this package.
+"""
+
+import json
+import time
+from collections.abc import Hashable, Mapping
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .. import data, params, records, statistics
+from ..captions import source_note
+from ..errors import UserError
+from ..files import root
+from ..privacy import keep_from_git
+from ..run import RELATED, Run
+from ..tables import Table
+
+PUBLISHED = Path(__file__).with_name("published.json")
+
+
+@cache
+def published(system: str) -> dict:
+    """The numbers printed in the system's document or paper, as `published.json` gives them with their source."""
+    return json.loads(PUBLISHED.read_text())[system]
+
+
+def raw_folder(name: str, raw: str, how: str) -> Path:
+    """The folder of a task's raw files, `raw`/<name> as for data sets; UserError that says `how` to get them."""
+    folder = data.raw_root(raw) / name
+    if not folder.is_dir():
+        raise UserError(f"no raw files in {folder}; {how}")
+    keep_from_git(folder)
+    return folder
+
+
+def embedded_folder(name: str) -> Path:
+    """data/open/<name>, which comes with the repository."""
+    return root() / "data" / "open" / name
+
+
+def record_name(run: Run) -> str:
+    """Of the run's record, as `manifest` names it: 'related/mnist/hinton'."""
+    return f"{RELATED}/{run.task}/{params.system_of(run)}"
+
+
+def source_of(run: Run) -> str:
+    """Of the run's task: 'embedded', 'simulated' or 'real'."""
+    return params.TASKS[params.system_of(run)][run.task]
+
+
+def note(run: Run, title: str) -> str:
+    """What a figure's title says of the data: 'MNIST, real data'."""
+    return f"{title}, {source_note(source_of(run))}"
+
+
+def save(run: Run, rows: pd.DataFrame, *read: str | np.ndarray) -> dict:
+    """Write the run's record: `rows` with a method, a seed, a score and whatever else says what it is a score of (words
+    or numbers), a score a row. read: the arrays it was made from, for the fingerprint. Returns the record."""
+    system = params.system_of(run)
+    record = {
+        "notebook": run.notebook,
+        "dataset": RELATED,
+        "view": run.task,
+        "method": system,
+        "profile": run.profile,
+        "source": source_of(run),
+        "parameters": run.parameters,
+        "fingerprint": data.fingerprint(*read),
+        **records.environment(run.parameters.get("device", "cpu")),
+        "seconds": round(time.perf_counter() - run.began, 2),
+        "rows": json.loads(rows.to_json(orient="records", double_precision=15)),
+    }
+    records.write_record(run, system, record)
+    return record
+
+
+def compare(
+    run: Run,
+    rows: pd.DataFrame,
+    by: list[str],
+    published: Mapping[Hashable, float],
+    title: str,
+    digits: int = 3,
+    heading: str = "Published",
+    note: str = "",
+) -> Table:
+    """Scores beside the published ones: of each combination of the columns `by`, in the order they come, mean and sample
+    deviation over seeds, the 95 % interval of the mean (from six seeds on), and what it is less the published number.
+
+    published: by the value of `by`, a tuple where that is several columns; combinations it does not name have none.
+    heading: of its column, which says where the published numbers are of other data.
+    """
+    numbers, printed = [], []
+    for key, group in rows.groupby(by, sort=False):
+        names = key if isinstance(key, tuple) else (key,)
+        theirs = published.get(names[0] if len(names) == 1 else names)
+        mean, deviation = statistics.mean_and_deviation(group["score"]) or (np.nan, np.nan)
+        low, high = statistics.interval(group["score"]) or (np.nan, np.nan)
+        named = dict(zip(by, names, strict=True))
+        numbers.append(named | {"published": theirs, "mean": mean, "sd": deviation, "low": low, "high": high}
+                       | {"seeds": len(group), "source": source_of(run)})  # fmt: skip
+
+        def text(value: float | None, sign: str = "") -> str:
+            return "" if value is None or np.isnan(value) else f"{value:{sign}z.{digits}f}"
+
+        printed.append({name.capitalize(): str(value) for name, value in named.items()} | {
+            heading: text(theirs),
+            "Ours": text(mean) + ("" if np.isnan(deviation) else f" ± {text(deviation)}"),
+            "95 % interval": "" if np.isnan(low) else f"{text(low)} to {text(high)}",
+            "Less published": text(None if theirs is None else mean - theirs, "+"),
+            "Seeds": str(len(group)),
+        })  # fmt: skip
+    frame, shown = pd.DataFrame(numbers), pd.DataFrame(printed, dtype=object)
+    if not published:
+        shown = shown.drop(columns=[heading, "Less published"])
+    if frame["low"].isna().all():
+        shown = shown.drop(columns="95 % interval")
+    name = record_name(run)
+    caption = f"{title}, {source_note(source_of(run))}: mean and sample deviation over seeds."
+    table = f"{params.system_of(run)}_{run.task}"
+    return Table(table, title, caption, frame, shown, [name] * len(frame), [name], note, keys=len(by))
