@@ -30,12 +30,13 @@ from rdpd_nb.files import replace_folder, root
 from rdpd_nb.jobs import Job
 from rdpd_nb.records import read_record
 from rdpd_nb.reproduce import usable_cores
-from rdpd_nb.run import Run
+from rdpd_nb.run import RELATED, Run
 
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s]+)")  # of Markdown, to a file
 SHOWN_BY = re.compile(r"^#+ +(Scores|The ledger)", re.MULTILINE)  # the section that has a table's numbers
 SAVED = re.compile(r"save_figure\(\s*run,\s*f?\"([^\"]+)\"")  # by a cell
 FACTS = ("source", "git_commit", "device", "seconds", "fingerprint")  # of a record, beside the versions
+OTHERS = "Other systems, in the same harness"
 SIMULATED = "Numbers and plots of ours show that the pipeline works; they say nothing about the paper's numbers."
 CREDENTIALED = "These pages show what is derived from MIMIC-III. If yours is not the open demo, keep them to yourself."
 
@@ -123,7 +124,7 @@ class Site:
     def warnings(self, dataset: str = "") -> str:
         """What a reader must know first: of all data sets, or of the one that a page is of."""
         of = [dataset] if dataset else self.run.datasets
-        simulated = [SPECS[dataset].title for dataset in of if self.sources[dataset] == "simulated"]
+        simulated = [SPECS[dataset].title for dataset in of if self.sources.get(dataset) == "simulated"]
         said = [(f"Simulated data: {', '.join(simulated)}", SIMULATED)] if simulated else []
         said += [("Credentialed data", CREDENTIALED)] if self.sources.get("mimic3") == "real" else []
         return "".join(f":::{{admonition}} {title}\n:class: warning\n\n{text}\n:::\n\n" for title, text in said)
@@ -158,7 +159,10 @@ class Site:
 
         A link to a notebook leads to the one of the same view (or of the teacher) where that has been executed.
         """
-        near = tuple(f"{job.parameters['dataset']}/{view}/" for view in ("all", job.parameters["view"])) if job else ()
+        near = ()
+        if job:
+            dataset, view, _ = job.name.split("/")
+            near = tuple(f"{dataset}/{name}/" for name in ("all", view))
         executed = {other.notebook: name for name, other in self.jobs.items() if name.startswith(near)}
 
         def address(match: re.Match) -> str:
@@ -193,7 +197,7 @@ class Site:
             title, _, rest = cells[0]["source"].partition("\n")
         except (ValueError, LookupError) as error:
             raise UserError(f"{place} is not a readable notebook ({error}); delete it and run it again.") from None
-        if job:
+        if job and "view" in job.parameters:
             spec, view = SPECS[job.parameters["dataset"]], job.parameters["view"]
             title += f": {spec.title}" + (f", {spec.view_titles[view]}" if view != "all" else "")
         cells[0]["source"] = f"{title}\n{rest}"
@@ -262,9 +266,14 @@ class Site:
             head = f"{self.warnings(dataset)}Executed by `make reproduce`, profile `{self.run.profile}`: {links}"
             head += f", as committed in {place.name}.\n" if name in self.archived else ".\n"
             title = self.page(text, place, f"runs/{name}.ipynb", head, tail, job)  # '# 7. RDPD: PAMAP2, Wrist'
-            words = f"{SPECS[dataset].view_titles[view]}: {re.sub('^[#0-9. ]+|: [^:]*$', '', title)}"
+            words = re.sub("^[#0-9. ]+|: [^:]*$", "", title)
+            words = f"{words}: {view}" if dataset == RELATED else f"{SPECS[dataset].view_titles[view]}: {words}"
             entries.setdefault(dataset, []).append(f"{words} <{view}/{last}>")
         for dataset, pages in entries.items():
+            if dataset == RELATED:
+                text = f"# {OTHERS}\n\nThe executed notebooks.\n\n{_toctree(pages)}"
+                (self.source / "runs" / dataset / "index.md").write_text(text)
+                continue
             source = DATASETS[dataset].SOURCE
             text = f"# {SPECS[dataset].title}\n\n{self.warnings(dataset)}The executed notebooks. The real data: "
             text += f"[{_text(source.page)}]({source.page}), licence {_text(source.licence)}.\n\n{_toctree(pages)}"
@@ -314,6 +323,16 @@ class Site:
             text += f"::::{{figure}} {picture}\n:alt: {json.dumps(title)}\n\n{words} ({', '.join(links)}).\n::::\n\n"
         return text
 
+    def others(self) -> str:
+        """The tables of other systems than RDPD, each with a link to the notebook that made it."""
+        text = ""
+        for name in (name for name in self.pages if name.startswith(f"{RELATED}/")):
+            _, task, system = name.split("/")
+            path = self.run.figures_folder / f"{system}_{task}.md"
+            if path.is_file():
+                text += f"{path.read_text()}\n[Its notebook](/runs/{name}.ipynb).\n\n"
+        return f"## {OTHERS}\n\n{text}" if text else ""
+
     def add_provenance(self) -> str:
         """figures/<profile>/manifest.json as a page, whose address is returned: which records and notebooks each table
         and figure is made of."""
@@ -349,6 +368,7 @@ class Site:
             files = [run.figures_folder / f"{table.name}.{ending}" for ending in ("csv", "md", "tex")]
             files = [self.download(file, f"tables/{file.name}") for file in files if file.is_file()]
             text += f"As files: {', '.join(files)}.\n\n" if files else ""
+        text += self.others()
         if figures := self.figures():
             text += f"## Figures\n\n{figures}"
         text += "## Notes\n\n[What the paper leaves open](/docs/protocol.md), and what is done here; "
