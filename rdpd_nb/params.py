@@ -341,7 +341,8 @@ def check_related(what: str, related: Any) -> None:
     """Check what a profile, or `what` else, says of the other systems: each its task and what else its notebook takes.
     Raises UserError."""
     if not isinstance(related, dict) or not all(isinstance(own, dict) for own in related.values()):
-        raise UserError(f"{what}: related is {short(related)}; it should give each of {', '.join(SYSTEMS)} its settings.")
+        known = ", ".join(SYSTEMS)
+        raise UserError(f"{what}: related is {short(related)}; it should give settings to some of {known}, or be {{}}.")
     for name, own in related.items():
         if name not in SYSTEMS:
             raise UserError(f"{what}: related has {short(name)}; the other systems are {', '.join(SYSTEMS)}.")
