@@ -1,9 +1,9 @@
 """Other systems than RDPD, of the same seed documents, in the same harness: a module and a notebook each.
 
 A module has `files(task, raw)`, the raw files it would read of a task, and below it what the system is, with the
-numbers of its equations. Tasks, notebooks and parameters are named in `params` (SYSTEMS, TASKS). What the notebooks share is here:
-the record (one score a row), the table against published numbers, the folder of raw files. Nothing of RDPD's road from
-raw files to tables imports a module of this package.
+numbers of its equations. Tasks, notebooks and parameters are named in `params` (SYSTEMS, TASKS). What the notebooks
+share is here: the record (one score a row), the table against published numbers, the folder of raw files. Nothing of
+RDPD's road from raw files to tables imports a module of this package.
 """
 
 import json
@@ -93,7 +93,8 @@ def compare(
     note: str = "",
 ) -> Table:
     """Scores beside the published ones: of each combination of the columns `by`, in the order they come, mean and
-    sample deviation over seeds, the 95 % interval of the mean (from six seeds on), and what it is less the published number.
+    sample deviation over seeds, the 95 % interval of the mean (from six seeds on), and what it is less the published
+    number.
 
     published: by the value of `by`, a tuple where that is several columns; combinations it does not name have none.
     heading: of its column, which says where the published numbers are of other data.
