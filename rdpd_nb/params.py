@@ -181,8 +181,8 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
 # notebook takes besides.
 SYSTEMS: dict[str, str] = {}
 TASKS: dict[str, dict[str, str]] = {}
-_TAKES: dict[str, tuple[str, ...]] = {}
-NOTEBOOKS |= {SYSTEMS[name]: ("task", "raw", *_TAKES[name], "profile", "results") for name in SYSTEMS}
+TAKES: dict[str, tuple[str, ...]] = {}
+NOTEBOOKS |= {SYSTEMS[name]: ("task", "raw", *TAKES[name], "profile", "results") for name in SYSTEMS}
 # What a profile holds; sweeps may be empty. `datasets` gives each data set those of OWN that differ from the common
 # ones, `sweeps.own` those of OWN_OF_SWEEPS that its sweeps have otherwise than its tables.
 PROFILE = ("datasets", *OWN, "device", "switches", "sweeps", "related")
@@ -343,16 +343,16 @@ def read_profile(name: str) -> dict[str, Any]:
     return profile
 
 
-def check_related(what: str, related: Any) -> None:
-    """Check what a profile, or `what` else, says of the other systems: each its task and what else its notebook takes.
-    Raises UserError."""
+def check_related(what: str, related: Any, common: tuple[str, ...] = ("task",)) -> None:
+    """Check what a profile, or `what` else, says of the other systems: each has what is `common` to all and what else its
+    notebook takes. Raises UserError."""
     if not isinstance(related, dict) or not all(isinstance(own, dict) for own in related.values()):
         known = ", ".join(SYSTEMS)
         raise UserError(f"{what}: related is {short(related)}; it should give settings to some of {known}, or be {{}}.")
     for name, own in related.items():
         if name not in SYSTEMS:
             raise UserError(f"{what}: related has {short(name)}; the other systems are {', '.join(SYSTEMS)}.")
-        wanted = ("task", *_TAKES[name])
+        wanted = (*common, *TAKES[name])
         if wrong := _listed(set(own) ^ set(wanted)):
             raise UserError(f"{what}: related.{name}: {wrong} unknown or missing; it has {', '.join(wanted)}.")
 
@@ -411,7 +411,7 @@ def check_settings(settings: dict[str, Any]) -> None:
             raise UserError(
                 f"the settings of '{dataset}' lack {missing}: an older version wrote them; run `make reproduce` again."
             )
-    check_related("the settings", settings.get("related"))
+    check_related("the settings", settings.get("related"), ("task", "raw"))
     sweeps = settings["sweeps"]
     if not isinstance(sweeps, dict | None):
         raise UserError(f"sweeps is {short(sweeps)}; it should hold {', '.join(SWEEPS)}, or nothing.")
