@@ -107,57 +107,52 @@ def _of_other_systems() -> dict[str, tuple[Callable[[Any], bool], str]]:
 
 
 # What each parameter must be: a test, and the words of the message when it fails.
-KINDS: dict[str, tuple[Callable[[Any], bool], str]] = (
-    {
-        "dataset": (lambda v: v in SPECS, f"one of {', '.join(SPECS)}"),
-        "datasets": (
-            lambda v: (
-                isinstance(v, dict) and bool(v) and all(d in SPECS and isinstance(own, dict) for d, own in v.items())
-            ),
-            f"a dict that gives each data set, of {', '.join(SPECS)}, its own settings",
-        ),
-        "view": (_is_text, "the name of a view"),
-        "profile": (lambda v: _is_text(v, "[A-Za-z0-9_-]{1,100}"), "a name of letters and digits, at most 100"),
-        "source": (lambda v: v in SOURCES, f"one of {', '.join(map(repr, SOURCES))}"),
-        "raw": (_is_path, "a folder, as text ('' means $RDPD_RAW or data/raw)"),
-        "scale": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 (smallest) to 1 (paper-sized)"),
-        "seeds": (
-            lambda v: _is_list(v, lambda s: _is_int(s) and 0 <= s < 2**32) and len(v) <= MOST_SEEDS,
-            f"a list of different whole numbers from 0 (to 2^32), at most {MOST_SEEDS:,} of them",
-        ),
-        "epochs": (lambda v: _is_int(v) and 1 <= v <= MOST_EPOCHS, f"a whole number from 1 to {MOST_EPOCHS:,}"),
-        "device": (lambda v: _is_text(v, r"auto|cpu|cuda(:\d{1,2})?"), "'auto', 'cpu' or 'cuda'"),
-        "results": (lambda v: _is_path(v, ".+"), "a folder, as text"),
-        "fractions": (
-            lambda v: _is_list(v, lambda f: _is_number(f) and 0 < f <= 1),
-            "a list of different numbers above 0, up to 1",
-        ),
-        "amplitudes": (
-            lambda v: _is_list(v, lambda a: _is_number(a) and 0 <= a <= 1000),
-            "a list of different numbers from 0 to 1000",
-        ),
-        "noise_kind": (lambda v: v in ("normal", "uniform"), "'normal' or 'uniform'"),
-        "fraction_of": (lambda v: v in ("rich", "both"), "'rich' or 'both'"),
-        "patience": (
-            lambda v: _is_int(v) and 0 <= v <= MOST_EPOCHS,
-            f"a whole number of epochs, at most {MOST_EPOCHS:,} (0: never stop early)",
-        ),
-        "updates": (
-            lambda v: v == [] or (isinstance(v, list) and len(v) == 2 and all(map(_is_int, v)) and _are_bounds(*v)),
-            "[] or [least, most], the bounds of a training in steps of Adam (to 10^9), e.g. [1000, 20000]",
-        ),
-        "labelled": (
-            lambda v: _is_number(v) and 0 < v <= 1,
-            "a number above 0, up to 1: the fraction of the training people whose windows have a label",
-        ),
-        "switches": (
-            lambda v: isinstance(v, dict) and all(v[name] in SWITCHES[name] for name in v),
-            "a dict of switches of paper.Protocol with their values (notebook 11 lists them), e.g. {'batch_order': 'once'}",
-        ),
-    }
-    | _of_sensors()
-    | _of_other_systems()
-)
+KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "dataset": (lambda v: v in SPECS, f"one of {', '.join(SPECS)}"),
+    "datasets": (
+        lambda v: isinstance(v, dict) and bool(v) and all(d in SPECS and isinstance(own, dict) for d, own in v.items()),
+        f"a dict that gives each data set, of {', '.join(SPECS)}, its own settings",
+    ),
+    "view": (_is_text, "the name of a view"),
+    "profile": (lambda v: _is_text(v, "[A-Za-z0-9_-]{1,100}"), "a name of letters and digits, at most 100"),
+    "source": (lambda v: v in SOURCES, f"one of {', '.join(map(repr, SOURCES))}"),
+    "raw": (_is_path, "a folder, as text ('' means $RDPD_RAW or data/raw)"),
+    "scale": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 (smallest) to 1 (paper-sized)"),
+    "seeds": (
+        lambda v: _is_list(v, lambda s: _is_int(s) and 0 <= s < 2**32) and len(v) <= MOST_SEEDS,
+        f"a list of different whole numbers from 0 (to 2^32), at most {MOST_SEEDS:,} of them",
+    ),
+    "epochs": (lambda v: _is_int(v) and 1 <= v <= MOST_EPOCHS, f"a whole number from 1 to {MOST_EPOCHS:,}"),
+    "device": (lambda v: _is_text(v, r"auto|cpu|cuda(:\d{1,2})?"), "'auto', 'cpu' or 'cuda'"),
+    "results": (lambda v: _is_path(v, ".+"), "a folder, as text"),
+    "fractions": (
+        lambda v: _is_list(v, lambda f: _is_number(f) and 0 < f <= 1),
+        "a list of different numbers above 0, up to 1",
+    ),
+    "amplitudes": (
+        lambda v: _is_list(v, lambda a: _is_number(a) and 0 <= a <= 1000),
+        "a list of different numbers from 0 to 1000",
+    ),
+    "noise_kind": (lambda v: v in ("normal", "uniform"), "'normal' or 'uniform'"),
+    "fraction_of": (lambda v: v in ("rich", "both"), "'rich' or 'both'"),
+    "patience": (
+        lambda v: _is_int(v) and 0 <= v <= MOST_EPOCHS,
+        f"a whole number of epochs, at most {MOST_EPOCHS:,} (0: never stop early)",
+    ),
+    "updates": (
+        lambda v: v == [] or (isinstance(v, list) and len(v) == 2 and all(map(_is_int, v)) and _are_bounds(*v)),
+        "[] or [least, most], the bounds of a training in steps of Adam (to 10^9), e.g. [1000, 20000]",
+    ),
+    "labelled": (
+        lambda v: _is_number(v) and 0 < v <= 1,
+        "a number above 0, up to 1: the fraction of the training people whose windows have a label",
+    ),
+    "switches": (
+        lambda v: isinstance(v, dict) and all(v[name] in SWITCHES[name] for name in v),
+        "a dict of switches of paper.Protocol with their values (notebook 11 lists them), e.g. {'batch_order': 'once'}",
+    ),
+} | _of_sensors()
+KINDS |= _of_other_systems()
 _MANY = ("datasets", "seeds", "fractions", "amplitudes", "updates", "switches", "temperatures")
 _NUMBERS = ("scale", "epochs", "patience", "labelled")
 _SENSORS = ("rate", "window", "hop", "segment", "temperature", "held_out", "folds", "specificity")
@@ -344,8 +339,8 @@ def read_profile(name: str) -> dict[str, Any]:
 
 
 def check_related(what: str, related: Any, common: tuple[str, ...] = ("task",)) -> None:
-    """Check what a profile, or `what` else, says of the other systems: each has what is `common` to all and what else its
-    notebook takes. Raises UserError."""
+    """Check what a profile, or `what` else, says of the other systems: each has what is `common` to all, and what else
+    its notebook takes. Raises UserError."""
     if not isinstance(related, dict) or not all(isinstance(own, dict) for own in related.values()):
         known = ", ".join(SYSTEMS)
         raise UserError(f"{what}: related is {short(related)}; it should give settings to some of {known}, or be {{}}.")
