@@ -22,7 +22,9 @@ DRAWS = {
     "presets": ("presets_{dataset}_{view}", "causes_{dataset}_{view}"),
 }
 # What the notebook of another system makes of a task under figures/<profile>/: its table, and figures.
-RELATED_FIGURES: dict[str, tuple[str, ...]] = {}
+RELATED_FIGURES: dict[str, tuple[str, ...]] = {
+    "hinton": ("hinton_temperature", "hinton_bias"),
+}
 
 
 @dataclass(frozen=True)
