@@ -103,6 +103,8 @@ def _of_other_systems() -> dict[str, tuple[Callable[[Any], bool], str]]:
             lambda v: _is_list(v, lambda t: _is_number(t, 1000) and t >= 0.01),
             "a list of different numbers from 0.01 to 1000",
         ),
+        "alpha": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1: the weight of the soft labels"),
+        "teacher_epochs": (lambda v: _is_int(v) and 1 <= v <= MOST_EPOCHS, f"a whole number from 1 to {MOST_EPOCHS:,}"),
     }
 
 
@@ -154,7 +156,7 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 } | _of_sensors()
 KINDS |= _of_other_systems()
 _MANY = ("datasets", "seeds", "fractions", "amplitudes", "updates", "switches", "temperatures")
-_NUMBERS = ("scale", "epochs", "patience", "labelled")
+_NUMBERS = ("scale", "epochs", "teacher_epochs", "patience", "labelled", "alpha")
 _SENSORS = ("rate", "window", "hop", "segment", "temperature", "held_out", "folds", "specificity")
 NOT_TEXT = (*_MANY, *_NUMBERS, *_SENSORS, "classes", "rich", "poor", "methods", "subgroups")
 _ALWAYS = ("profile", "device", "results", "switches")
@@ -174,9 +176,15 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
 }
 # Other systems than RDPD, each a module of `related`: its notebook, its tasks with the source of each, and what its
 # notebook takes besides.
-SYSTEMS: dict[str, str] = {}
-TASKS: dict[str, dict[str, str]] = {}
-TAKES: dict[str, tuple[str, ...]] = {}
+SYSTEMS: dict[str, str] = {
+    "hinton": "13_hinton_distillation",
+}
+TASKS: dict[str, dict[str, str]] = {
+    "hinton": {"digits": "embedded", "mnist": "real"},
+}
+TAKES: dict[str, tuple[str, ...]] = {
+    "hinton": ("seeds", "epochs", "teacher_epochs", "temperatures", "alpha"),
+}
 NOTEBOOKS |= {SYSTEMS[name]: ("task", "raw", *TAKES[name], "profile", "results") for name in SYSTEMS}
 # What a profile holds; sweeps may be empty. `datasets` gives each data set those of OWN that differ from the common
 # ones, `sweeps.own` those of OWN_OF_SWEEPS that its sweeps have otherwise than its tables.
