@@ -46,6 +46,12 @@ def data_folder() -> Path:
     return Path(os.environ.get("RDPD_DATA") or root() / "data")
 
 
+def raw_root(raw: str = "") -> Path:
+    """The folder that holds one folder a data set, as published: `raw`, $RDPD_RAW, or data/raw."""
+    chosen = raw or os.environ.get("RDPD_RAW", "")
+    return (root() / chosen) if chosen else data_folder() / "raw"
+
+
 def place(path: str) -> Path:
     """A file or folder that a parameter names: `~` is the user's own, a relative one counts from the project's, and
     `results` may be $RDPD_RESULTS."""

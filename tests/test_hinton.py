@@ -2,7 +2,7 @@
 
 import gzip
 import math
-import os
+import shutil
 import struct
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rdpd_nb import losses, params, related
+from rdpd_nb import losses, params, related, stamps
 from rdpd_nb.errors import UserError
 from rdpd_nb.related import hinton, mnist
 
@@ -299,13 +299,25 @@ def test_no_folder_of_mnist(tmp_path):
         hinton.files("mnist", str(tmp_path))
 
 
-@pytest.mark.skipif(not os.environ.get("RDPD_RAW"), reason="RDPD_RAW names no folder of real files")
-def test_the_real_mnist():
-    if not (Path(os.environ["RDPD_RAW"]) / "mnist").is_dir():
-        pytest.skip("no mnist there")
-    images = hinton.read("mnist", os.environ["RDPD_RAW"])
+def test_the_real_mnist(real_root):
+    if not (real_root / "mnist").is_dir():
+        pytest.skip(f"no real mnist in {real_root}; set RDPD_RAW to a folder that holds it")
+    images = hinton.read("mnist", str(real_root))
     assert images.y.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert (images.y_test == 3).sum() == related.published("hinton")["test_threes"]
+
+
+def test_another_data_sets_reader_does_not_make_it_stale(tmp_path):
+    def mark() -> str:
+        return stamps.code("rdpd_nb.related.hinton", package=package)
+
+    package = tmp_path / "rdpd_nb"
+    shutil.copytree(stamps.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    before = mark()
+    for name, changes in {"data/hapt.py": False, "tables.py": False, "related/mnist.py": True}.items():
+        with (package / name).open("a") as file:
+            file.write("\nchanged = 1\n")
+        assert (mark() != before) == changes
 
 
 # --------------------------------------------------------------------------------------------------- parameters

@@ -17,7 +17,7 @@ from types import ModuleType
 
 from .. import stamps
 from ..errors import UserError, short
-from ..files import data_folder, replace_folder, root
+from ..files import data_folder, raw_root, replace_folder, root
 from ..privacy import keep_from_git
 from . import brugada, cache, cinc2012, dsads, hapt, mimic3, pamap2, ptbdb, uci_har
 from .spec import Size, Source, Spec  # noqa: F401  these and the next are what others take from here
@@ -33,12 +33,6 @@ def find(dataset: str) -> ModuleType:
     if dataset not in DATASETS:
         raise UserError(f"there is no data set {short(dataset)}; use one of {', '.join(DATASETS)}.")
     return DATASETS[dataset]
-
-
-def raw_root(raw: str = "") -> Path:
-    """The folder that holds one folder a data set, as published: `raw`, $RDPD_RAW, or data/raw."""
-    chosen = raw or os.environ.get("RDPD_RAW", "")
-    return (root() / chosen) if chosen else data_folder() / "raw"
 
 
 def embedded(dataset: str) -> Path:

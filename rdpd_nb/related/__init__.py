@@ -17,11 +17,9 @@ import pandas as pd
 
 from .. import data, params, records, statistics
 from ..captions import source_note
-from ..errors import UserError
-from ..files import root
-from ..privacy import keep_from_git
 from ..run import RELATED, Run
 from ..tables import Table
+from .places import embedded_folder, raw_folder  # noqa: F401  a notebook takes them from here
 
 PUBLISHED = Path(__file__).with_name("published.json")
 
@@ -30,20 +28,6 @@ PUBLISHED = Path(__file__).with_name("published.json")
 def published(system: str) -> dict:
     """The numbers printed in the system's document or paper, as `published.json` gives them with their source."""
     return json.loads(PUBLISHED.read_text())[system]
-
-
-def raw_folder(name: str, raw: str, how: str) -> Path:
-    """The folder of a task's raw files, `raw`/<name> as for data sets; UserError that says `how` to get them."""
-    folder = data.raw_root(raw) / name
-    if not folder.is_dir():
-        raise UserError(f"no raw files in {folder}; {how}")
-    keep_from_git(folder)
-    return folder
-
-
-def embedded_folder(name: str) -> Path:
-    """data/open/<name>, which comes with the repository."""
-    return root() / "data" / "open" / name
 
 
 def record_name(run: Run) -> str:

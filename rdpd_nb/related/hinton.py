@@ -52,7 +52,7 @@ TASKS = {  # nets and jitter are to the digits' 64 pixels what they are to MNIST
         Recipe(20, 3e-3), 200,
     ),
     "mnist": Task(
-        "MNIST", (784, 1200, 1200, 10), (784, 800, 800, 10), (784, 30, 30, 10), Recipe(250, 1e-3, 2, (0.0, 0.5), 3.9),
+        "MNIST", (784, 1200, 1200, 10), (784, 800, 800, 10), (784, 30, 30, 10), Recipe(250, 1e-3, 2, (0.0, 0.25), 3.9),
         Recipe(250, 1e-3), 5000,
     ),
 }  # fmt: skip

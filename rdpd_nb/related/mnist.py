@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from . import raw_folder
+from .places import raw_folder
 
 FILES = {  # name, with .gz or without: magic number and sizes
     "train-images-idx3-ubyte": (2051, (60000, 28, 28)),
