@@ -147,7 +147,8 @@ def marks_after(tmp_path, monkeypatch):
     shutil.copytree(stamps.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(jobs.stamps, "code", partial(stamps.code, package=package))
     monkeypatch.setattr(jobs.stamps, "imported", partial(stamps.imported, package=package))
-    plan = reproduce.plan(reproduce.read_settings("demo"))
+    every = reproduce.plan(reproduce.read_settings("demo"))
+    plan = [job for job in every if not job.name.startswith("related/")]  # other systems have other code
 
     def change(name: str, text: str = "\nchanged = 1\n") -> set[str]:
         before = {job.name: jobs.marks(job) for job in plan}
