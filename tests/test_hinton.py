@@ -4,6 +4,7 @@ import gzip
 import math
 import shutil
 import struct
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from rdpd_nb import losses, params, related, stamps
+from rdpd_nb.engine import checkpoints
 from rdpd_nb.errors import UserError
 from rdpd_nb.related import hinton, mnist
 
@@ -94,19 +96,19 @@ def test_initial_weights_are_of_the_seed_alone():
 def test_fit_is_a_plain_loop_of_each_member_whatever_trains_beside(digits):
     rows, taught = np.arange(100, 223), torch.randn(len(digits.y), 10, generator=torch.Generator().manual_seed(1))
     members = [hinton.Member(7, rows), hinton.Member(7, rows, taught, 4.0, 0.9), hinton.Member(8, rows[::-1].copy())]
-    fitted = hinton.fit(members, SIZES, digits, PLAIN, 2, quiet)
+    fitted = hinton.fit(members, SIZES, digits, PLAIN, 2, progress=quiet)
     start = hinton.start(SIZES, [7])
     net = torch.nn.Sequential(
         *(part for layer in pairwise(SIZES) for part in (torch.nn.Linear(*layer), torch.nn.ReLU()))
     )
     for linear, (weight, bias) in zip(net[::2], start, strict=True):
         linear.weight.data, linear.bias.data = weight[0].T.clone(), bias[0, 0].clone()
-    optimiser, rng, steps = torch.optim.Adam(net.parameters()), hinton.draws_of(7), 12
+    optimiser, steps = torch.optim.Adam(net.parameters()), 12
     for epoch in range(2):
+        rng = hinton.draws_of(7, epoch)
         order = rng.permutation(rows)
         for step in range(steps):
             index = torch.from_numpy(order[step * 10 : step * 10 + 10])
-            rng.integers(1, size=(2, 10))  # how they are moved: not at all
             optimiser.param_groups[0]["lr"] = 3e-3 * (1 - (epoch * steps + step) / (2 * steps))
             z = net[:-1](digits.x[index].flatten(1))
             hard, soft = losses.hard_loss(z, digits.y[index]), losses.soft_predictions(taught[index], 4.0)
@@ -121,8 +123,8 @@ def test_fit_is_a_plain_loop_of_each_member_whatever_trains_beside(digits):
 def test_a_teacher_is_what_it_is_alone(digits):
     recipe = hinton.Recipe(10, 3e-3, 0.5, (0.1, 0.5), 2.0)
     members = [hinton.Member(seed, np.arange(60)) for seed in (0, 1)]
-    both = hinton.fit(members, SIZES, digits, recipe, 2, quiet)
-    alone = hinton.fit(members[1:], SIZES, digits, recipe, 2, quiet)
+    both = hinton.fit(members, SIZES, digits, recipe, 2, progress=quiet)
+    alone = hinton.fit(members[1:], SIZES, digits, recipe, 2, progress=quiet)
     for (weight, bias), (weight_alone, bias_alone) in zip(both, alone, strict=True):
         torch.testing.assert_close(weight[1:], weight_alone, rtol=1e-3, atol=1e-5)
         torch.testing.assert_close(bias[1:], bias_alone, rtol=1e-3, atol=1e-5)
@@ -133,9 +135,34 @@ def test_a_student_learns_and_a_soft_label_is_enough(digits):
     rows, taught = np.arange(600), 20 * F.one_hot(digits.y, 10).float()
     members = [hinton.Member(0, rows), hinton.Member(0, rows, taught, 2.0, 1.0)]
     lines = []
-    fitted = hinton.fit(members, (64, 30, 30, 10), digits, PLAIN, 8, lines.append)
+    fitted = hinton.fit(members, (64, 30, 30, 10), digits, PLAIN, 8, progress=lines.append)
     assert (hinton.errors(hinton.predict(fitted, digits.x_test), digits.y_test) < 150).all()
-    assert len(lines) == 4 and lines[-1].startswith("2 nets, epoch 8 of 8: ") and lines[-1].endswith(" 0 s left")
+    assert len(lines) == 1 and lines[-1].startswith("2 nets, epoch 8 of 8: ") and lines[-1].endswith(" 0 s left")
+
+
+def test_a_killed_training_goes_on_to_the_same_nets(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SECONDS", 0)
+    recipe, members = hinton.Recipe(10, 3e-3, 0.5, (0.1, 0.5), 2.0), [hinton.Member(s, np.arange(60)) for s in (0, 1)]
+    whole = hinton.fit(members, SIZES, digits, recipe, 4, progress=quiet)
+    epochs, drawn = [], hinton.draws_of
+
+    def killed_in_the_third(seed: int, epoch: int):
+        if epoch == 2 and len(epochs) == 4:
+            raise KeyboardInterrupt
+        epochs.append(epoch)
+        return drawn(seed, epoch)
+
+    monkeypatch.setattr(hinton, "draws_of", killed_in_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        hinton.fit(members, SIZES, digits, recipe, 4, tmp_path, quiet)
+    epochs.clear()
+    for _ in range(2):  # the second time there is nothing left to do
+        resumed = hinton.fit(members, SIZES, digits, recipe, 4, tmp_path, quiet)
+        assert all(torch.equal(a, b) for one, two in zip(whole, resumed, strict=True) for a, b in zip(one, two))  # noqa: B905
+    assert epochs == [2, 2, 3, 3]
+    others = [replace(member, temperature=2.0) for member in members]
+    hinton.fit(others, SIZES, digits, recipe, 4, tmp_path, quiet)
+    assert epochs[4:] == [0, 0, 1, 1, 2, 2, 3, 3], "another training takes up nothing"
 
 
 def test_images_are_moved_by_whole_pixels(digits):
@@ -158,7 +185,7 @@ def test_images_are_moved_by_half_a_pixel(digits):
 
 def test_what_is_dropped_and_moved(digits):
     recipe, index = hinton.Recipe(50, 1e-3, 1, (0.2, 0.5)), torch.arange(400).view(2, 200)
-    draws = [hinton.draws_of(seed) for seed in (0, 1)]
+    draws = [hinton.draws_of(seed, 0) for seed in (0, 1)]
     x, masks = hinton.as_seen(hinton.every_move(digits.x, 1), index, SIZES, recipe, draws)
     assert x.shape == (2, 200, 64) and [mask.shape[-1] for mask in masks] == [64, 7, 6]
     for mask, share in zip(masks, (0.2, 0.5, 0.5), strict=True):

@@ -18,7 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..data.windows import fingerprint
+from ..engine.checkpoints import Checkpoints
 from ..engine.device import keep_freed_memory
+from ..stamps import code
 from . import mnist
 
 CLASSES = mnist.CLASSES
@@ -167,27 +170,31 @@ def fit(
     images: Images,
     recipe: Recipe,
     epochs: int,
+    checkpoints: Path | None = None,
     progress: Callable[[str], None] = print,
 ) -> Net:
     """Train a net a member, all at once and each as if alone: its loss and its draws are its own.
 
     Members of one seed share initial weights, the order of the images, and what their recipe draws. Where members have
-    other numbers of images, an epoch has the steps of the smallest. The nets of the last step are returned.
+    other numbers of images, an epoch has the steps of the smallest. The nets of the last step are returned. A training
+    that was killed goes on from what is in the folder `checkpoints`; a line a minute says how long it takes.
     """
     keep_freed_memory()
     net = start(sizes, [member.seed for member in members])
     optimiser = torch.optim.Adam([p.requires_grad_() for layer in net for p in layer], recipe.rate, fused=True)
-    draws = [draws_of(member.seed) for member in members]
     untaught = torch.zeros(len(images.y), CLASSES)
     taught = torch.stack([untaught if member.taught is None else member.taught for member in members])  # (E, n, C)
     alpha = torch.tensor([[member.alpha] for member in members])
     temperature = torch.tensor([[member.temperature] for member in members])
     moved, each = every_move(images.x, recipe.jitter), torch.arange(len(members))[:, None]
-    steps, began = min(len(member.rows) for member in members) // recipe.batch, time.perf_counter()
-    seen = steps * recipe.batch  # images an epoch
-    for epoch in range(epochs):
-        order = np.stack([rng.permutation(m.rows)[:seen] for m, rng in zip(members, draws, strict=True)])
-        for step, index in enumerate(torch.from_numpy(order).split(recipe.batch, 1)):  # (E, B)
+    steps = min(len(member.rows) for member in members) // recipe.batch
+    saved = Checkpoints(checkpoints, key(members, sizes, images, recipe, epochs), progress, keep=True)
+    done = go_on(saved, state := state_of(optimiser))
+    began = told = time.perf_counter()
+    for epoch in range(done, epochs):
+        draws = [draws_of(member.seed, epoch) for member in members]
+        order = [rng.permutation(m.rows)[: steps * recipe.batch] for m, rng in zip(members, draws, strict=True)]
+        for step, index in enumerate(torch.from_numpy(np.stack(order)).split(recipe.batch, 1)):  # (E, B)
             x, masks = as_seen(moved, index, sizes, recipe, draws)
             z = forward(net, x, masks)
             value = loss(z, images.y[index], taught[each, index], temperature, alpha)
@@ -196,16 +203,42 @@ def fit(
             value.mean(1).sum().backward()
             optimiser.step()
             limit_norms(net, recipe.norm)
-        if (epoch + 1) * 4 // epochs > epoch * 4 // epochs:
-            spent = time.perf_counter() - began
-            left = spent * (epochs - epoch - 1) / (epoch + 1)
-            progress(f"{len(members)} nets, epoch {epoch + 1} of {epochs}: {spent:.0f} s, {left:.0f} s left")
+        saved.write(epoch + 1, state, last=epoch + 1 == epochs)
+        if (now := time.perf_counter()) - told > 60 or epoch + 1 == epochs:
+            left, told = (now - began) * (epochs - epoch - 1) / (epoch + 1 - done), now
+            progress(f"{len(members)} nets, epoch {epoch + 1} of {epochs}: {now - began:.0f} s, {left:.0f} s left")
     return [(weight.detach(), bias.detach()) for weight, bias in net]
 
 
-def draws_of(seed: int) -> np.random.Generator:
-    """What a training draws: each epoch the order of the images, each step how they are moved and dropped."""
-    return np.random.Generator(np.random.SFC64([seed, 2]))
+def key(members: Sequence[Member], sizes: Sequence[int], images: Images, recipe: Recipe, epochs: int) -> str:
+    """Changes with all that a training depends on."""
+    parts: list = [torch.__version__, code(__name__), f"{sizes} {recipe} {epochs}", images.x.numpy(), images.y.numpy()]
+    for m in members:
+        parts += [f"{m.seed} {m.temperature} {m.alpha}", m.rows, *([] if m.taught is None else [m.taught.numpy()])]
+    return fingerprint(*parts)
+
+
+def state_of(optimiser: torch.optim.Adam) -> dict[str, Tensor]:
+    """All that changes in a training, by name: weights and biases, and Adam's means, which are set to 0 here."""
+    state = {}
+    for i, p in enumerate(optimiser.param_groups[0]["params"]):
+        means = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p), "step": torch.zeros(())}
+        optimiser.state[p] = means
+        state |= {f"{i}": p.detach()} | {f"{i}.{name}": tensor for name, tensor in means.items()}
+    return state
+
+
+def go_on(saved: Checkpoints, state: dict[str, Tensor]) -> int:
+    """Put what was saved, if anything, into `state`; returns the epochs that are done."""
+    done, values = saved.read(state) or (0, {})
+    for name, value in values.items():
+        state[name].copy_(value)
+    return done
+
+
+def draws_of(seed: int, epoch: int) -> np.random.Generator:
+    """What an epoch (from 0) draws: the order of the images, then each step how they are moved and dropped."""
+    return np.random.Generator(np.random.SFC64([seed, 2, epoch]))
 
 
 def every_move(x: Tensor, jitter: float) -> Tensor:
