@@ -24,6 +24,7 @@ DRAWS = {
 # What the notebook of another system makes of a task under figures/<profile>/: its table, and figures.
 RELATED_FIGURES: dict[str, tuple[str, ...]] = {
     "hinton": ("hinton_temperature", "hinton_bias"),
+    "generalised": ("generalised_differences", "generalised_grid", "generalised_choices"),
 }
 
 

@@ -105,6 +105,38 @@ def _of_other_systems() -> dict[str, tuple[Callable[[Any], bool], str]]:
         ),
         "alpha": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1: the weight of the soft labels"),
         "teacher_epochs": (lambda v: _is_int(v) and 1 <= v <= MOST_EPOCHS, f"a whole number from 1 to {MOST_EPOCHS:,}"),
+        **_of_small_series(),
+    }
+
+
+def _of_small_series() -> dict[str, tuple[Callable[[Any], bool], str]]:
+    """What the parameters of notebook 14 must be that no other has."""
+    series = ("mackey_glass", "pm25_a", "pm25_b")
+    draws = (lambda v: _is_int(v) and 6 <= v <= MOST_SEEDS, f"a whole number from 6 to {MOST_SEEDS:,}")
+    return {
+        "draws": draws,
+        "draws_of_choices": draws,
+        "imitation": (
+            lambda v: _is_list(v, lambda share: _is_number(share) and 0 <= share <= 1),
+            "a list of different numbers from 0 to 1",
+        ),
+        "teacher_steps": (
+            lambda v: (
+                isinstance(v, dict)
+                and set(v) == set(series)
+                and all(_is_list(steps, lambda step: _is_int(step) and 1 <= step <= 1000) for steps in v.values())
+            ),
+            f"a dict that gives each of {', '.join(series)} a list of different steps after t, e.g. [5, 10]",
+        ),
+        "teacher_reads_now": (lambda v: isinstance(v, bool), "True or False"),
+        "strength": (lambda v: _is_number(v, 1e6) and v >= 1e-6, "a number from 0.000001 to 1,000,000"),
+        "choose": (
+            lambda v: v in ("accuracy", "accuracy_last", "loss"),
+            "'accuracy' (of equal ones the first), 'accuracy_last' (the last) or 'loss'",
+        ),
+        "sampling": (lambda v: _is_number(v, 50) and v >= 0.1, "a number of units of time from 0.1 to 50"),
+        "pm25_rows": (lambda v: v in ("random", "spaced", "block"), "'random', 'spaced' or 'block'"),
+        "pm25_hours": (lambda v: _is_int(v) and 1 <= v <= 48, "a whole number of hours from 1 to 48"),
     }
 
 
@@ -158,7 +190,11 @@ KINDS |= _of_other_systems()
 _MANY = ("datasets", "seeds", "fractions", "amplitudes", "updates", "switches", "temperatures")
 _NUMBERS = ("scale", "epochs", "teacher_epochs", "patience", "labelled", "alpha")
 _SENSORS = ("rate", "window", "hop", "segment", "temperature", "held_out", "folds", "specificity")
-NOT_TEXT = (*_MANY, *_NUMBERS, *_SENSORS, "classes", "rich", "poor", "methods", "subgroups")
+_SERIES = (
+    *("draws", "draws_of_choices", "imitation", "strength", "teacher_steps", "teacher_reads_now", "sampling"),
+    "pm25_hours",
+)
+NOT_TEXT = (*_MANY, *_NUMBERS, *_SENSORS, *_SERIES, "classes", "rich", "poor", "methods", "subgroups")
 _ALWAYS = ("profile", "device", "results", "switches")
 _ONE_VIEW = ("dataset", "view", *OWN, *_ALWAYS)
 NOTEBOOKS: dict[str, tuple[str, ...]] = {
@@ -178,12 +214,15 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
 # notebook takes besides.
 SYSTEMS: dict[str, str] = {
     "hinton": "13_hinton_distillation",
+    "generalised": "14_generalised_distillation",
 }
 TASKS: dict[str, dict[str, str]] = {
     "hinton": {"digits": "embedded", "mnist": "real"},
+    "generalised": {"three_series": "embedded"},
 }
 TAKES: dict[str, tuple[str, ...]] = {
     "hinton": ("seeds", "epochs", "teacher_epochs", "temperatures", "alpha"),
+    "generalised": (*_SERIES, "temperatures", "choose", "pm25_rows"),
 }
 NOTEBOOKS |= {SYSTEMS[name]: ("task", "raw", *TAKES[name], "profile", "results") for name in SYSTEMS}
 # What a profile holds; sweeps may be empty. `datasets` gives each data set those of OWN that differ from the common

@@ -1,7 +1,7 @@
 """Packs the data sets that lie here, from the published files: `python data/open/pack.py RAW [FOLDER]`.
 
-RAW holds `cinc2012/` and `brugada/` as published; FOLDER, by default this one, takes the packed ones. Members are
-sorted, without times or owners: the same files give the same archives wherever the liblzma is the same.
+RAW holds `cinc2012/`, `brugada/` and `beijing_pm25/` as published; FOLDER, by default this one, takes the packed ones.
+Members are sorted, without times or owners: the same files give the same archives wherever the liblzma is the same.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rdpd_nb.data import archives, brugada, cinc2012
 from rdpd_nb.files import replace_file
+from rdpd_nb.related import generalised
 
 LZMA2 = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}
 # A sample of twelve leads is 24 bytes: differences to the sample before pack a fifth smaller.
@@ -35,9 +36,16 @@ def pack(source: Path, target: Path, match: Callable[[str], re.Match | None], na
         temporary.write_bytes(lzma.compress(tar.getvalue(), check=lzma.CHECK_SHA256, filters=filters))
 
 
+def pack_file(source: Path, target: Path) -> None:
+    """One file as an .xz."""
+    with replace_file(target) as temporary:
+        temporary.write_bytes(lzma.compress(source.read_bytes(), check=lzma.CHECK_SHA256, filters=[LZMA2]))
+
+
 def pack_all(raw: Path, folder: Path) -> list[Path]:
-    """Both data sets; the files written."""
-    ecg, icu = folder / "brugada", folder / "cinc2012"
+    """All data sets; the files written."""
+    air, ecg, icu = folder / "beijing_pm25", folder / "brugada", folder / "cinc2012"
+    pack_file(raw / "beijing_pm25" / generalised.PM25_FILE, air / f"{generalised.PM25_FILE}.xz")
     for name in cinc2012.SETS:
         source = archives.find(raw / "cinc2012", f"set-{name}")
         pack(source, icu / f"set-{name}.tar.xz", cinc2012.IS_STAY, f"set-{name}/{{}}.txt", [LZMA2])
@@ -46,7 +54,7 @@ def pack_all(raw: Path, folder: Path) -> list[Path]:
     pack(source, ecg / "files.tar.xz", brugada.IS_RECORD, "files/{0}/{0}.{1}", ECG)
     for name in ("LICENSE.txt", "SHA256SUMS.txt", "metadata.csv"):
         shutil.copyfile(raw / "brugada" / name, ecg / name)
-    return [path for inner in (ecg, icu) for path in sorted(inner.iterdir()) if path.name != "README.md"]
+    return [path for inner in (air, ecg, icu) for path in sorted(inner.iterdir()) if path.name != "README.md"]
 
 
 if __name__ == "__main__":
