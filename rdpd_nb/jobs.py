@@ -25,6 +25,7 @@ DRAWS = {
 RELATED_FIGURES: dict[str, tuple[str, ...]] = {
     "hinton": ("hinton_temperature", "hinton_bias"),
     "generalised": ("generalised_differences", "generalised_grid", "generalised_choices"),
+    "gdda_svm": tuple(f"gdda_{what}" for what in ("shift", "leave_one_out", "one_source", "lambda", "sources", "cost")),
 }
 
 

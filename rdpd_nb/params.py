@@ -105,6 +105,16 @@ def _of_other_systems() -> dict[str, tuple[Callable[[Any], bool], str]]:
         ),
         "alpha": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1: the weight of the soft labels"),
         "teacher_epochs": (lambda v: _is_int(v) and 1 <= v <= MOST_EPOCHS, f"a whole number from 1 to {MOST_EPOCHS:,}"),
+        "unlabelled": (
+            lambda v: _is_list(v, lambda u: _is_int(u) and 0 <= u <= 10**6),
+            "a list of different whole numbers of rows a class, from 0",
+        ),
+        "shots": (
+            lambda v: _is_list(v, lambda k: _is_int(k) and 1 <= k <= 10**6),
+            "a list of different whole numbers of rows a class, from 1",
+        ),
+        "sources": (lambda v: _is_int(v) and 1 <= v <= 5, "a whole number of sources, from 1 to 5"),
+        "C": (lambda v: _is_number(v, 1e9) and v >= 1e-9, "a number from 1e-9 to 1e9"),
         **_of_small_series(),
     }
 
@@ -187,8 +197,8 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
 } | _of_sensors()
 KINDS |= _of_other_systems()
-_MANY = ("datasets", "seeds", "fractions", "amplitudes", "updates", "switches", "temperatures")
-_NUMBERS = ("scale", "epochs", "teacher_epochs", "patience", "labelled", "alpha")
+_MANY = ("datasets", "seeds", "fractions", "amplitudes", "updates", "switches", "temperatures", "unlabelled", "shots")
+_NUMBERS = ("scale", "epochs", "teacher_epochs", "patience", "labelled", "alpha", "sources", "C")
 _SENSORS = ("rate", "window", "hop", "segment", "temperature", "held_out", "folds", "specificity")
 _SERIES = (
     *("draws", "draws_of_choices", "imitation", "strength", "teacher_steps", "teacher_reads_now", "sampling"),
@@ -215,14 +225,17 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
 SYSTEMS: dict[str, str] = {
     "hinton": "13_hinton_distillation",
     "generalised": "14_generalised_distillation",
+    "gdda_svm": "15_gdda_svm",
 }
 TASKS: dict[str, dict[str, str]] = {
     "hinton": {"digits": "embedded", "mnist": "real"},
     "generalised": {"three_series": "embedded"},
+    "gdda_svm": {"digits": "embedded", "hapt": "real", "dsads": "real", "office31": "real"},
 }
 TAKES: dict[str, tuple[str, ...]] = {
     "hinton": ("seeds", "epochs", "teacher_epochs", "temperatures", "alpha"),
     "generalised": (*_SERIES, "temperatures", "choose", "pm25_rows"),
+    "gdda_svm": ("seeds", "unlabelled", "shots", "sources", "temperatures", "temperature", "C"),
 }
 NOTEBOOKS |= {SYSTEMS[name]: ("task", "raw", *TAKES[name], "profile", "results") for name in SYSTEMS}
 # What a profile holds; sweeps may be empty. `datasets` gives each data set those of OWN that differ from the common
