@@ -24,7 +24,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..errors import UserError, short
-from .gdda_tasks import Domains, files, load, teacher  # noqa: F401  a notebook takes these from here
+from .gdda_tasks import files, load, teacher  # noqa: F401  a notebook takes these from here
 
 LOSSES = ("cross_entropy", "hinge")
 SHARPNESS = (1.0, 10.0, 100.0, 1e3, 1e4)  # of the softmax that becomes the hinge's maximum
