@@ -26,6 +26,7 @@ RELATED_FIGURES: dict[str, tuple[str, ...]] = {
     "hinton": ("hinton_temperature", "hinton_bias"),
     "generalised": ("generalised_differences", "generalised_grid", "generalised_choices"),
     "gdda_svm": tuple(f"gdda_{what}" for what in ("shift", "leave_one_out", "one_source", "lambda", "sources", "cost")),
+    "uni_kd": ("uni_kd_schedules", "uni_kd_terms", "uni_kd_features", "uni_kd_scores", "uni_kd_alternatives"),
 }
 
 

@@ -55,6 +55,10 @@ def _is_list(value: Any, of: Callable[[Any], bool]) -> bool:
     return isinstance(value, list) and bool(value) and all(map(of, value)) and len(set(value)) == len(value)
 
 
+def _is_pair(value: Any) -> bool:
+    return _is_list(value, _is_int) and len(value) == 2
+
+
 def _are_bounds(least: int, most: int) -> bool:
     return 0 <= least <= most and 0 < most <= MOST_UPDATES
 
@@ -147,6 +151,14 @@ def _of_small_series() -> dict[str, tuple[Callable[[Any], bool], str]]:
         "sampling": (lambda v: _is_number(v, 50) and v >= 0.1, "a number of units of time from 0.1 to 50"),
         "pm25_rows": (lambda v: v in ("random", "spaced", "block"), "'random', 'spaced' or 'block'"),
         "pm25_hours": (lambda v: _is_int(v) and 1 <= v <= 48, "a whole number of hours from 1 to 48"),
+        "scenarios": (
+            lambda v: isinstance(v, list) and all(map(_is_pair, v)) and _is_list([tuple(pair) for pair in v], bool),
+            "a list of different pairs [source person, target person], e.g. [[2, 11], [7, 13]]",
+        ),
+        "alternatives": (
+            lambda v: v == [] or _is_list(v, _is_text),
+            "a list of names from the table of alternatives in notebook 16, [] for none",
+        ),
     }
 
 
@@ -205,6 +217,7 @@ _SERIES = (
     "pm25_hours",
 )
 NOT_TEXT = (*_MANY, *_NUMBERS, *_SENSORS, *_SERIES, "classes", "rich", "poor", "methods", "subgroups")
+NOT_TEXT = (*NOT_TEXT, "scenarios", "alternatives")
 _ALWAYS = ("profile", "device", "results", "switches")
 _ONE_VIEW = ("dataset", "view", *OWN, *_ALWAYS)
 NOTEBOOKS: dict[str, tuple[str, ...]] = {
@@ -226,16 +239,19 @@ SYSTEMS: dict[str, str] = {
     "hinton": "13_hinton_distillation",
     "generalised": "14_generalised_distillation",
     "gdda_svm": "15_gdda_svm",
+    "uni_kd": "16_uni_kd",
 }
 TASKS: dict[str, dict[str, str]] = {
     "hinton": {"digits": "embedded", "mnist": "real"},
     "generalised": {"three_series": "embedded"},
     "gdda_svm": {"digits": "embedded", "hapt": "real", "dsads": "real", "office31": "real"},
+    "uni_kd": {"twin": "simulated", "hapt": "real", "uci_har": "real"},
 }
 TAKES: dict[str, tuple[str, ...]] = {
     "hinton": ("seeds", "epochs", "teacher_epochs", "temperatures", "alpha"),
     "generalised": (*_SERIES, "temperatures", "choose", "pm25_rows"),
     "gdda_svm": ("seeds", "unlabelled", "shots", "sources", "temperatures", "temperature", "C"),
+    "uni_kd": ("scenarios", "seeds", "epochs", "alternatives"),
 }
 NOTEBOOKS |= {SYSTEMS[name]: ("task", "raw", *TAKES[name], "profile", "results") for name in SYSTEMS}
 # What a profile holds; sweeps may be empty. `datasets` gives each data set those of OWN that differ from the common

@@ -142,6 +142,7 @@ HAR_RATE = 50  # Hz
 HAR_WINDOW, HAR_STEP = 128, 64  # samples; windows overlap by half
 HAR_WINDOWS = 57  # per subject and activity at scale 1: 30 * 6 * 57 is about the published 10,299
 HAR_FLOOR = 4
+HAR_SUBJECTS = 30
 HAR_TEST = {2, 4, 9, 10, 12, 13, 18, 20, 24}  # the published split of the 30 subjects
 HAR_GRAVITY_CUT = 0.3  # Hz, low-pass that the collection used to tell gravity from body acceleration
 HAR_LABELS = ("WALKING", "WALKING_UPSTAIRS", "WALKING_DOWNSTAIRS", "SITTING", "STANDING", "LAYING")
@@ -392,6 +393,16 @@ def _scientific(windows):
     return text.replace("e-", "e-0").replace("e+", "e+0")  # Python prints two exponent digits
 
 
+def har_person(subject: int, scale: float, seed: int):
+    """The bouts of one subject of `write_uci_har`, in the order of the experiment: numbers as in HAR, with
+    {signal name: (windows, 128)}. A subject is the same whoever else is asked for."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(HAR_SUBJECTS)[subject - 1])
+    person, mounts = _person(rng, [WAIST], HAR_PEOPLE)
+    for number in (5, 4, 6, 1, 3, 2):
+        windows = max(HAR_FLOOR, round(HAR_WINDOWS * scale * rng.uniform(0.85, 1.15)))
+        yield number, _har_bout(rng, number, person, mounts, windows)
+
+
 def write_uci_har(folder: Path, scale: float, seed: int) -> None:
     """Write ``UCI HAR Dataset`` with its inertial signals, labels and subjects under ``folder``.
 
@@ -402,13 +413,11 @@ def write_uci_har(folder: Path, scale: float, seed: int) -> None:
         (root / split / "Inertial Signals").mkdir(parents=True)
     names = "".join(f"{i} {name}\n" for i, name in enumerate(HAR_LABELS, 1))
     (root / "activity_labels.txt").write_text(names)
-    for subject, child in enumerate(np.random.SeedSequence(seed).spawn(30), 1):
-        rng = np.random.default_rng(child)
+    for subject in range(1, HAR_SUBJECTS + 1):
         split = "test" if subject in HAR_TEST else "train"
-        person, mounts = _person(rng, [WAIST], HAR_PEOPLE)
-        for number in (5, 4, 6, 1, 3, 2):  # the order of the experiment
-            windows = max(HAR_FLOOR, round(HAR_WINDOWS * scale * rng.uniform(0.85, 1.15)))
-            for name, values in _har_bout(rng, number, person, mounts, windows).items():
+        for number, signals in har_person(subject, scale, seed):
+            windows = len(signals["total_acc_x"])
+            for name, values in signals.items():
                 _append(root / split / "Inertial Signals" / f"{name}_{split}.txt", _scientific(values))
             _append(root / split / f"y_{split}.txt", f"{number}\n" * windows)
             _append(root / split / f"subject_{split}.txt", f"{subject}\n" * windows)
