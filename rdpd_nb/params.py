@@ -119,6 +119,14 @@ def _of_other_systems() -> dict[str, tuple[Callable[[Any], bool], str]]:
         ),
         "sources": (lambda v: _is_int(v) and 1 <= v <= 5, "a whole number of sources, from 1 to 5"),
         "C": (lambda v: _is_number(v, 1e9) and v >= 1e-9, "a number from 1e-9 to 1e9"),
+        "scenarios": (
+            lambda v: isinstance(v, list) and all(map(_is_pair, v)) and _is_list([tuple(pair) for pair in v], bool),
+            "a list of different pairs [source person, target person], e.g. [[2, 11], [7, 13]]",
+        ),
+        "alternatives": (
+            lambda v: v == [] or _is_list(v, _is_text),
+            "a list of names from the table of alternatives in notebook 16, [] for none",
+        ),
         **_of_small_series(),
     }
 
@@ -151,14 +159,6 @@ def _of_small_series() -> dict[str, tuple[Callable[[Any], bool], str]]:
         "sampling": (lambda v: _is_number(v, 50) and v >= 0.1, "a number of units of time from 0.1 to 50"),
         "pm25_rows": (lambda v: v in ("random", "spaced", "block"), "'random', 'spaced' or 'block'"),
         "pm25_hours": (lambda v: _is_int(v) and 1 <= v <= 48, "a whole number of hours from 1 to 48"),
-        "scenarios": (
-            lambda v: isinstance(v, list) and all(map(_is_pair, v)) and _is_list([tuple(pair) for pair in v], bool),
-            "a list of different pairs [source person, target person], e.g. [[2, 11], [7, 13]]",
-        ),
-        "alternatives": (
-            lambda v: v == [] or _is_list(v, _is_text),
-            "a list of names from the table of alternatives in notebook 16, [] for none",
-        ),
     }
 
 

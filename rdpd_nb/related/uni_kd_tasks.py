@@ -92,26 +92,32 @@ def scenario(task: str, raw: str, source: int, target: int, choices: Sequence[st
 
 
 class Choice(NamedTuple):
-    """What can be done otherwise: 'released code' deviates so from the paper, 'open' is not said anywhere."""
+    """What can be done otherwise: the 'released code' deviates so from the paper, 'open' is what neither says."""
 
     why: str
+    title: str
     here: str
     otherwise: str
 
 
 CHOICES = {
-    "detached": Choice("released code", "-E log D_f(A F_S(x)) moves student and adapter",
-                       "on detached features: it moves neither"),
-    "source_twice": Choice("released code", "L_JKD compares teacher and student on target windows too",
-                           "in their place source windows again, with the target's w"),
-    "progress": Choice("released code", "p, the share of all steps, from 0 to 1",
-                       "no brackets: steps / epochs + 1 / steps of an epoch; a is 1 almost at once"),
-    "log10": Choice("released code", "beta = 0.1 exp(e/E ln 9), which ends at 0.9",
-                    "log10 in place of ln: it ends at 0.26"),
-    "weights": Choice("released code", "w is detached: a factor", "w has a gradient: a smaller w lowers the loss"),
-    "one_scale": Choice("open", "each person standardised by his own training windows", "both by the source's"),
-    "by_time": Choice("open", "30 % of each class held out at random, once for a person",
-                      "its last 30 %, without the window that overlaps them"),
+    "detached": Choice("released code", "generator's term on detached features",
+                       "-E log D_f(A F_S(x)) moves student and adapter", "it moves neither"),
+    "source_twice": Choice("released code", "logits of the source for the target's",
+                           "L_JKD compares teacher and student on target windows too",
+                           "on source windows again, with the w of the target's"),
+    "progress": Choice("released code", "p without brackets", "p from 0 to 1: steps behind / all steps",
+                       "steps behind / epochs + 1 / steps of an epoch, so that a is about 1 at once"),
+    "log10": Choice("released code", "log10 for ln", "beta = 0.1 exp(e/E ln 9), which ends at 0.9",
+                    "log10 9 in place of ln 9: it ends at 0.26"),
+    "weights": Choice("released code", "gradient through w", "w is a factor, detached",
+                      "the student can lower the loss by a smaller w"),
+    "one_scale": Choice("open", "one scale for both people", "each person standardised by his own training windows",
+                        "both by the source's"),
+    "by_time": Choice("open", "last windows held out", "30 % of each class held out at random, once for a person",
+                      "its last 30 %, and none of training that overlaps them"),
+    "best_teacher": Choice("open", "the best of the seeds' teachers", "a seed's own teacher",
+                           "the best one on the target's held-out windows, whose labels that takes"),
 }  # fmt: skip
 RELEASED = tuple(name for name, choice in CHOICES.items() if choice.why == "released code")
 
