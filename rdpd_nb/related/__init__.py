@@ -27,7 +27,7 @@ PUBLISHED = Path(__file__).with_name("published.json")
 @cache
 def published(system: str) -> dict:
     """The numbers printed in the system's document or paper, as `published.json` gives them with their source."""
-    return json.loads(PUBLISHED.read_text())[system]
+    return json.loads(PUBLISHED.read_text(encoding="utf-8"))[system]
 
 
 def record_name(run: Run) -> str:
