@@ -16,7 +16,11 @@ MARK = "†"
 
 def source_note(source: str) -> str:
     """What a caption says of where the data came from."""
-    words = {"simulated": "simulated data", "embedded": "real data, embedded in the repository"}
+    words = {
+        "simulated": "simulated data",
+        "embedded": "real data, embedded in the repository",
+        "packaged": "real data, which come with scikit-learn",
+    }
     return words.get(source, "real data")
 
 

@@ -14,19 +14,13 @@ from .errors import UserError
 from .files import replace_file, root
 from .paper import METHODS, STUDENT_METHODS
 from .run import OWN, RELATED
+from .systems import SYSTEMS
 
 # What a notebook of one view draws, by the name of its record; the Snakefile fills in the same names.
 DRAWS = {
     "rich_data_size": ("figure2_{dataset}_{view}",),
     "noise_robustness": ("figure3_{dataset}_{view}",),
     "presets": ("presets_{dataset}_{view}", "causes_{dataset}_{view}"),
-}
-# What the notebook of another system makes of a task under figures/<profile>/: its table, and figures.
-RELATED_FIGURES: dict[str, tuple[str, ...]] = {
-    "hinton": ("hinton_temperature", "hinton_bias"),
-    "generalised": ("generalised_differences", "generalised_grid", "generalised_choices"),
-    "gdda_svm": tuple(f"gdda_{what}" for what in ("shift", "leave_one_out", "one_source", "lambda", "sources", "cost")),
-    "uni_kd": ("uni_kd_schedules", "uni_kd_terms", "uni_kd_features", "uni_kd_scores", "uni_kd_alternatives"),
 }
 
 
@@ -66,7 +60,7 @@ def read_settings(profile: str, overrides: dict[str, Any] | None = None) -> dict
 
 
 def _source_of(system: str, own: dict[str, Any]) -> str:
-    return params.TASKS[system].get(own["task"], "")
+    return SYSTEMS[system].tasks.get(own["task"], "")
 
 
 def plan(settings: dict[str, Any]) -> list[Job]:
@@ -105,7 +99,7 @@ def plan(settings: dict[str, Any]) -> list[Job]:
         for view in sweeps["presets"].get(dataset, []):
             add_view(dataset, view, "presets", "11_paper_and_released_code", **own)
     for name, own in settings["related"].items():
-        add(f"{RELATED}/{own['task']}/{name}", params.SYSTEMS[name], related_files(name, own["task"]), **own)
+        add(f"{RELATED}/{own['task']}/{name}", SYSTEMS[name].notebook, related_files(name, own["task"]), **own)
     swept = [dataset for dataset in settings["datasets"] if sweeps["views"].get(dataset)]
     add("tables", "10_tables_and_figures", of_the_tables(list(settings["datasets"]), swept))
     return jobs
@@ -118,7 +112,7 @@ def drawn(name: str) -> list[str]:
 
 def related_files(system: str, task: str) -> list[str]:
     """Files under figures/<profile>/ of another system's notebook on a task: a table and its figures."""
-    figures = [f"{figure}_{task}.{ending}" for figure in RELATED_FIGURES[system] for ending in ("png", "csv")]
+    figures = [f"{figure}_{task}.{ending}" for figure in SYSTEMS[system].figures for ending in ("png", "csv")]
     return [*(f"{system}_{task}.{ending}" for ending in ("csv", "md", "tex")), *figures]
 
 

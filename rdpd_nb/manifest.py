@@ -11,7 +11,7 @@ from .errors import UserError
 from .files import read_json, root, write_json
 from .record_file import read_record
 from .records import any_of, belongs, public
-from .run import Run
+from .run import RELATED, Run
 
 ENDINGS = (".csv", ".md", ".tex", ".png")
 ABOUT = ("notebook", "parameters", "fingerprint")  # of each record
@@ -79,13 +79,14 @@ def read(run: Run, folder: Path | None = None) -> dict:
     raise UserError(f"{path} is no manifest: it should hold records by table and by figure, and titles; {again}.")
 
 
-def _record(run: Run, name: str) -> dict | None:
-    """What is public of a record of this run, from results/ or else from the copy; None where there is neither."""
-    for folder in (run.results_root, run.figures_folder / "records"):
-        path = Path(f"{folder / name}.json")
-        if os.path.lexists(path) and belongs(run, record := read_record(path)):
-            return public(record)
-    return None
+def _record(run: Run, name: str, there: set[str]) -> dict | None:
+    """What is public of a record of this run, from results/ or else from the copy; None where there is neither. The
+    copy of a data set that is not `there`, in results/, is an earlier run's and stays as it is."""
+    path, copy = (Path(f"{folder / name}.json") for folder in (run.results_root, run.figures_folder / "records"))
+    if os.path.lexists(path) and belongs(run, record := read_record(path)):
+        return public(record)
+    kept = os.path.lexists(copy) and (belongs(run, record := read_record(copy)) or name.partition("/")[0] not in there)
+    return public(record) if kept else None
 
 
 def write(run: Run) -> dict:
@@ -93,25 +94,28 @@ def write(run: Run) -> dict:
 
     tables and figures {name: [record, ...]} in the order of their names, titles {name: title}, records {name: its
     notebook, parameters, fingerprint of the windows}. A file that was declared by an earlier run and is still there
-    stays; a declaration that cannot be believed is left out, and said. Where there is no record of this run (a fresh
-    clone), nothing is written or deleted.
+    stays, and so do the records of data sets of which this run has none; a declaration that cannot be believed is left
+    out, and said. Where there is no record of this run at all (a fresh clone), nothing is written or deleted.
     """
-    if not any_of(run):
+    there = {dataset for dataset in [*run.datasets, RELATED] if any_of(run, dataset)}
+    if not there:
         return read(run)
     earlier, made = read(run), {"tables": {}, "figures": {}, "titles": {}}
-    entries = {name: (kind, earlier["titles"].get(name, ""), there) for kind in ("tables", "figures")
-               for name, there in earlier[kind].items()}  # fmt: skip
+    entries = {name: (kind, earlier["titles"].get(name, ""), of) for kind in ("tables", "figures")
+               for name, of in earlier[kind].items()}  # fmt: skip
     for name, content in declared(run).items():
         entries[name] = (content["kind"], content["title"], content["records"])
     records: dict[str, dict | None] = {}
-    for name, (kind, title, there) in sorted(entries.items()):
+    for name, (kind, title, of) in sorted(entries.items()):
         if any((run.figures_folder / f"{name}{ending}").is_file() for ending in ENDINGS):
-            records |= {record: _record(run, record) for record in there if record not in records}
-            made[kind][name] = [record for record in there if records[record]]
+            records |= {record: _record(run, record, there) for record in of if record not in records}
+            made[kind][name] = [record for record in of if records[record]]
             made["titles"][name] = title
     copies = {name: record for name, record in sorted(records.items()) if record}
     about = {name: {key: record.get(key) for key in ABOUT} for name, record in copies.items()}
-    sources = {dataset: run.of(dataset)["source"] for dataset in run.datasets}
+    kept = {name.partition("/")[0]: record["source"] for name, record in copies.items()}
+    sources = {name: source for name, source in kept.items() if name not in (RELATED, *run.datasets)}
+    sources |= {dataset: run.of(dataset)["source"] for dataset in run.datasets}
     made = {"profile": run.profile, "sources": sources, **made, "records": about}
     folder = run.figures_folder / "records"
     for name, record in copies.items():

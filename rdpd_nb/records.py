@@ -188,9 +188,11 @@ def made_as(record: dict, wanted: dict) -> bool:
     return all(record["parameters"].get(name, value) == value for name, value in wanted.items())
 
 
-def any_of(run: Run) -> bool:
-    """Whether there is any record of this run; in a fresh clone there is none, and nothing is to be written."""
-    paths = (p for dataset in run.datasets or [RELATED] for p in sorted((run.results_root / dataset).glob("*/*.json")))
+def any_of(run: Run, *datasets: str) -> bool:
+    """Whether there is any record of this run, or of some of its data sets (RELATED: of other systems); in a fresh
+    clone there is none, and nothing is to be written."""
+    among = datasets or run.datasets or [RELATED]
+    paths = (path for dataset in among for path in sorted((run.results_root / dataset).glob("*/*.json")))
     return any(belongs(run, read_record(path)) for path in paths)
 
 

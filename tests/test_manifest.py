@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from made_up_records import SCORES, make_run, simulated_run, write_noise_sweep, write_scores
 
-from rdpd_nb import figures, jobs, manifest, params, render, tables
+from rdpd_nb import figures, jobs, manifest, params, related, render, tables
 from rdpd_nb.data import SPECS
 from rdpd_nb.errors import UserError
 from rdpd_nb.files import write_json
@@ -118,6 +118,25 @@ def test_without_a_record_of_the_run_nothing_is_written_or_deleted(run):
     before = {p: p.read_bytes() for p in run.figures_folder.rglob("*") if p.is_file()}
     assert manifest.write(other) == made
     assert {p: p.read_bytes() for p in run.figures_folder.rglob("*") if p.is_file()} == before
+
+
+def test_records_of_data_sets_and_systems_that_this_run_has_none_of_stay(run):
+    """A clone in which one notebook of another system is run, and then the tables."""
+    draw(run, "holiday", [DIRECT])
+    before = manifest.write(run)
+    shutil.rmtree(run.results_root)
+    hinton = params.check("13_hinton_distillation", {
+        "task": "digits", "raw": "", "seeds": [0], "epochs": 1, "teacher_epochs": 1, "temperatures": [1], "alpha": 0.5,
+        "profile": run.profile, "results": run.results,
+    })  # fmt: skip
+    related.save(hinton, pd.DataFrame({"method": ["student"], "seed": [0], "score": [0.5]}))
+    draw(hinton, "curve", ["related/digits/hinton"])
+    other = params.Run(run.notebook, {**run.parameters, "datasets": {"ptbdb": run.of("pamap2")}})
+    for of_tables in (run, other):
+        made = manifest.write(of_tables)
+        assert made["figures"] == {"curve": ["related/digits/hinton"], "holiday": [DIRECT]}
+        assert made["records"][DIRECT] == before["records"][DIRECT] and made["sources"]["pamap2"] == "simulated"
+        assert (run.figures_folder / f"records/{DIRECT}.json").is_file()
 
 
 @pytest.mark.parametrize("name", ["direct", "pamap2/wrist/direct.json", "/results/pamap2/wrist/direct"])

@@ -14,6 +14,7 @@ import pytest
 
 from rdpd_nb import params
 from rdpd_nb.paper import METHODS, STUDENT_METHODS, SWITCHES
+from rdpd_nb.systems import SYSTEMS, of_notebook
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -80,7 +81,7 @@ def test_parameters_are_literals_and_checked_in_the_next_cell(path):
         return
     assert given["profile"] == "demo"
     if "task" in given:  # of another system: its first, which needs no download
-        (tasks,) = [params.TASKS[name] for name, notebook in params.SYSTEMS.items() if notebook == path.stem]
+        tasks = SYSTEMS[of_notebook(path.stem)].tasks
         assert given["task"] == next(iter(tasks)) and tasks[given["task"]] != "real"
         return
     of = given.get("datasets", {None: given})  # notebook 10 has the paper's three besides, which are simulated

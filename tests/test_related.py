@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rdpd_nb import jobs, manifest, params, related, render
+from rdpd_nb import jobs, manifest, params, related, render, systems
 from rdpd_nb.errors import UserError
 from rdpd_nb.files import write_json
 from rdpd_nb.record_file import read_record
+from rdpd_nb.systems import System
 
 ROWS = pd.DataFrame(
     {
@@ -21,9 +22,8 @@ ROWS = pd.DataFrame(
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    monkeypatch.setattr(params, "SYSTEMS", {"made_up": "19_made_up"})
-    monkeypatch.setattr(params, "TASKS", {"made_up": {"small": "embedded", "large": "real", "twin": "simulated"}})
-    monkeypatch.setattr(params, "TAKES", {"made_up": ("seeds",)})
+    tasks = {"small": "embedded", "large": "real", "twin": "simulated"}
+    monkeypatch.setitem(systems.SYSTEMS, "made_up", System("19_made_up", tasks, ("seeds",), ("curve",)))
     monkeypatch.setitem(params.NOTEBOOKS, "19_made_up", ("task", "raw", "seeds", "profile", "results"))
     return params.check("19_made_up", given(results=str(tmp_path / "results")))
 
@@ -124,7 +124,6 @@ def test_what_a_profile_says_of_them_is_checked(run, of_profile, words):
 
 
 def test_their_jobs_stand_before_the_tables_and_only_where_no_data_set_is_named(run, monkeypatch):
-    monkeypatch.setitem(jobs.RELATED_FIGURES, "made_up", ("curve",))
     tiny = params.read_profile("tiny") | {"related": {"made_up": {"task": "large", "seeds": [3]}}}
     monkeypatch.setattr(params, "read_profile", lambda name: {**tiny, "datasets": dict(tiny["datasets"])})
     *_, job, tables = jobs.plan(jobs.read_settings("tiny", {"raw": "/elsewhere"}))

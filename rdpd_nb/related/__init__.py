@@ -1,7 +1,7 @@
 """Other systems than RDPD, of the same seed documents, in the same harness: a module and a notebook each.
 
 A module has `files(task, raw)`, the raw files it would read of a task, and below it what the system is, with the
-numbers of its equations. Tasks, notebooks and parameters are named in `params` (SYSTEMS, TASKS). What the notebooks
+numbers of its equations. Tasks, notebooks and parameters are named in `systems`. What the notebooks
 share is here: the record (one score a row), the table against published numbers, the folder of raw files. Nothing of
 RDPD's road from raw files to tables imports a module of this package.
 """
@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import data, params, records, statistics
+from .. import data, records, statistics
 from ..captions import source_note
 from ..run import RELATED, Run
+from ..systems import SYSTEMS, of_notebook
 from ..tables import Table
 from .places import embedded_folder, raw_folder  # noqa: F401  a notebook takes them from here
 
@@ -30,14 +31,19 @@ def published(system: str) -> dict:
     return json.loads(PUBLISHED.read_text(encoding="utf-8"))[system]
 
 
+def system_of(run: Run) -> str:
+    """The name of the system whose notebook runs."""
+    return of_notebook(run.notebook)
+
+
 def record_name(run: Run) -> str:
     """Of the run's record, as `manifest` names it: 'related/mnist/hinton'."""
-    return f"{RELATED}/{run.task}/{params.system_of(run)}"
+    return f"{RELATED}/{run.task}/{system_of(run)}"
 
 
 def source_of(run: Run) -> str:
-    """Of the run's task: 'embedded', 'simulated' or 'real'."""
-    return params.TASKS[params.system_of(run)][run.task]
+    """Of the run's task: 'embedded', 'packaged', 'simulated' or 'real'."""
+    return SYSTEMS[system_of(run)].tasks[run.task]
 
 
 def note(run: Run, title: str) -> str:
@@ -48,7 +54,7 @@ def note(run: Run, title: str) -> str:
 def save(run: Run, rows: pd.DataFrame, *read: str | np.ndarray) -> dict:
     """Write the run's record: `rows` with a method, a seed, a score and whatever else says what it is a score of (words
     or numbers), a score a row. read: the arrays it was made from, for the fingerprint. Returns the record."""
-    system = params.system_of(run)
+    system = system_of(run)
     record = {
         "notebook": run.notebook,
         "dataset": RELATED,
@@ -110,5 +116,5 @@ def compare(
         shown = shown.drop(columns="95 % interval")
     name = record_name(run)
     caption = f"{title}, {source_note(source_of(run))}: mean and sample deviation over seeds."
-    table = f"{params.system_of(run)}_{run.task}"
+    table = f"{system_of(run)}_{run.task}"
     return Table(table, title, caption, frame, shown, [name] * len(frame), [name], note, keys=len(by))
