@@ -218,24 +218,17 @@ def test_validation_images_are_of_the_seed_and_never_train(digits):
 # --------------------------------------------------------------------------------------------- bias of a class
 
 
-def test_errors_by_bias_are_those_counted_one_by_one():
-    rng = torch.Generator().manual_seed(2)
-    z, y, added = (
-        torch.randn(2, 300, 10, generator=rng),
-        torch.randint(10, (300,), generator=rng),
-        torch.arange(30) / 10,
-    )
-    every, own = hinton.errors_by_bias(z, y, 3, added)
+def test_errors_by_bias_are_those_of_nets_whose_bias_is_raised(digits):
+    net, y, added = hinton.start(SIZES, [2, 5]), digits.y_test, torch.arange(12) / 2
+    every, own = hinton.errors_by_bias(hinton.predict(net, digits.x_test), y, 3, added)
+    assert every.shape == own.shape == (2, 12) and every[0].unique().numel() > 3
+    (weight, bias) = net[-1]
     for i, rise in enumerate(added):
-        raised = z.clone()
-        raised[..., 3] += rise
-        assert every[:, i].tolist() == hinton.errors(raised, y).tolist()
-        assert own[:, i].tolist() == hinton.errors(raised[:, y == 3], y[y == 3]).tolist()
-
-
-def test_of_several_best_biases_the_middle_one():
-    by_bias = torch.tensor([[5, 3, 3, 3, 9], [1, 2, 3, 4, 5]])
-    assert hinton.best_bias(by_bias, torch.arange(5) / 2).tolist() == [1.0, 0.0]
+        moved = bias.clone()
+        moved[..., 3] += rise
+        z = hinton.predict([*net[:-1], (weight, moved)], digits.x_test)
+        assert every[:, i].tolist() == hinton.errors(z, y).tolist()
+        assert own[:, i].tolist() == hinton.errors(z[:, y == 3], y[y == 3]).tolist()
 
 
 # ---------------------------------------------------------------------------------------------------- idx files
