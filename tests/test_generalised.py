@@ -3,6 +3,7 @@
 import lzma
 import runpy
 
+import nbformat
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -295,3 +296,8 @@ def test_published_numbers_are_the_documents():
     numbers = published("generalised")
     assert [tuple(numbers[name].values()) for name in TASKS] == [(0.971, 0.932), (0.679, 0.654), (0.690, 0.716)]
     assert "IJCNN 2019" in numbers["source"]
+    title = nbformat.read(root() / "notebooks/14_generalised_distillation.ipynb", 4).cells[0].source
+    for name, task in TASKS.items():
+        (line,) = [line for line in title.splitlines() if line.startswith(f"| {task.title} |")]
+        assert line.endswith(" | {Baseline:.3f} → {Proposed:.3f} |".format(**numbers[name]))
+        assert f" {task.length} steps of " in line and " / ".join(f"{n:,}" for n in task.rows) in line
