@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from rdpd_nb import losses, params, related, stamps
 from rdpd_nb.engine import checkpoints
 from rdpd_nb.errors import UserError
+from rdpd_nb.files import root
 from rdpd_nb.related import hinton, mnist
 
 PLAIN = hinton.Recipe(10, 3e-3)
@@ -39,6 +41,16 @@ def test_published_numbers_of_parameters():
     assert hinton.parameters(task.teacher) == printed["parameters"]["teacher"] == 2_395_210
     assert hinton.parameters(task.student) == printed["parameters"]["student"] == 1_276_810
     assert round(1_276_810 / 2_395_210, 3) == printed["ratio"]
+
+
+def test_the_notebook_tells_the_published_numbers():
+    cells = nbformat.read(root() / "notebooks/13_hinton_distillation.ipynb", 4).cells
+    text = " ".join(" ".join(cell.source for cell in cells if cell.cell_type == "markdown").split())
+    printed = related.published("hinton")
+    errors, threes = printed["errors"], printed["errors_on_threes"]
+    assert "{teacher}, {alone} and {soft} errors were published".format(**errors) in text
+    assert f"{printed['bias']}, **chosen on the test images**" in text
+    assert f"{errors['unseen_bias']} errors, {threes['unseen_bias']} of them on 3s" in text
 
 
 @pytest.mark.parametrize("task", hinton.TASKS.values(), ids=lambda task: task.title)
