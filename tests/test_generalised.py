@@ -3,6 +3,7 @@
 import lzma
 import runpy
 
+import nbformat
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -12,7 +13,9 @@ from rdpd_nb import params
 from rdpd_nb.errors import UserError
 from rdpd_nb.files import root, sum_of
 from rdpd_nb.related import generalised, published
-from rdpd_nb.related.generalised import TASKS, Choices, Outcome, Rows
+from rdpd_nb.related import generalised_tasks as tasks
+from rdpd_nb.related.generalised import Outcome
+from rdpd_nb.related.generalised_tasks import TASKS, Choices, Rows
 
 RNG = np.random.default_rng(0)
 
@@ -25,7 +28,7 @@ def by_another_solver(start: float, delays: int) -> np.ndarray:
     history, values = lambda t: np.full_like(t, start), [np.array([start])]
     for i in range(delays):
         times = np.linspace(17 * i, 17 * (i + 1), 171)
-        slope = lambda t, x, past=history: generalised.production(past(np.asarray(t - 17))) - 0.1 * x  # noqa: E731
+        slope = lambda t, x, past=history: tasks.production(past(np.asarray(t - 17))) - 0.1 * x  # noqa: E731
         found = solve_ivp(slope, times[[0, -1]], values[-1][-1:], "DOP853", dense_output=True, rtol=1e-12, atol=1e-13)
         history = lambda t, sol=found.sol: sol(t)[0]  # noqa: E731
         values.append(history(times[1:]))
@@ -33,15 +36,15 @@ def by_another_solver(start: float, delays: int) -> np.ndarray:
 
 
 def test_the_integrator_agrees_with_another_solver():
-    x = generalised.mackey_glass(np.array([1.2, 0.6]), 5 * 17)
+    x = tasks.mackey_glass(np.array([1.2, 0.6]), 5 * 17)
     assert x.shape == (851, 2)
     for column, start in zip(x.T, (1.2, 0.6), strict=True):
         np.testing.assert_allclose(column, by_another_solver(start, 5), rtol=0, atol=2e-7)
 
 
 def test_the_integrators_error_falls_with_the_fourth_power_of_its_step():
-    fine = generalised.mackey_glass(np.array([0.9]), 170, 17 / 5440)[::32]
-    coarse, finer = (generalised.mackey_glass(np.array([0.9]), 170, h) for h in (0.1 * 2, 0.1))
+    fine = tasks.mackey_glass(np.array([0.9]), 170, 17 / 5440)[::32]
+    coarse, finer = (tasks.mackey_glass(np.array([0.9]), 170, h) for h in (0.1 * 2, 0.1))
     at = np.arange(0, 171, 17)  # where a delay ends, all have a value
     exact = fine[np.round(at / 0.1).astype(int)]
     errors = [np.abs(x[np.round(at / h).astype(int)] - exact).max() for x, h in ((coarse, 0.2), (finer, 0.1))]
@@ -50,16 +53,16 @@ def test_the_integrators_error_falls_with_the_fourth_power_of_its_step():
 
 def test_the_filter_is_the_step_written_out():
     h, n = 0.5, 34
-    found = generalised.mackey_glass(np.array([0.7]), 17, h)[:, 0]
-    x, g = [0.7], generalised.production(0.7)  # constant during the first delay
+    found = tasks.mackey_glass(np.array([0.7]), 17, h)[:, 0]
+    x, g = [0.7], tasks.production(0.7)  # constant during the first delay
     for _ in range(n):
-        x.append(generalised.rk4_step(x[-1], g, g, g, h))
+        x.append(tasks.rk4_step(x[-1], g, g, g, h))
     np.testing.assert_allclose(found, x, rtol=1e-12)
     np.testing.assert_allclose(found[-1], 10 * g + (0.7 - 10 * g) * np.exp(-1.7), rtol=1e-6)  # its closed form
 
 
 def test_a_draws_series_is_its_own_and_the_same_among_more_draws():
-    few, many = (generalised.mackey_glass_series(draws, 1.0) for draws in (2, 3))
+    few, many = (tasks.mackey_glass_series(draws, 1.0) for draws in (2, 3))
     assert len(few) >= sum(TASKS["mackey_glass"].rows) + 3 + 8
     np.testing.assert_array_equal(few, many[:, :2])
     assert np.abs(few[:, 0] - few[:, 1]).max() > 0.5
@@ -70,7 +73,7 @@ def test_a_draws_series_is_its_own_and_the_same_among_more_draws():
 
 
 def test_the_file_of_pm25():
-    x = generalised.read_pm25()
+    x = tasks.read_pm25()
     assert x.shape == (43824, 11)
     assert np.isnan(x).sum() == np.isnan(x[:, 0]).sum() == 2067
     assert (x[:, 7:].sum(1) == 1).all()
@@ -78,31 +81,29 @@ def test_the_file_of_pm25():
 
 
 def test_a_changed_file_is_named(tmp_path, monkeypatch):
-    path = tmp_path / f"{generalised.PM25_FILE}.xz"
-    monkeypatch.setattr(generalised, "files", lambda task, raw: [path])
-    generalised.read_pm25.cache_clear()
+    path = tmp_path / f"{tasks.PM25_FILE}.xz"
+    monkeypatch.setattr(tasks, "files", lambda task, raw: [path])
+    tasks.read_pm25.cache_clear()
     for content in (lzma.compress(b"No,year\n1,2010\n"), b"no archive"):
         path.write_bytes(content)
         with pytest.raises(UserError, match="xz: its sum is not that of its README.md; take it"):
-            generalised.read_pm25()
-    assert generalised.read_pm25.cache_info().currsize == 0
+            tasks.read_pm25()
+    assert tasks.read_pm25.cache_info().currsize == 0
 
 
 def test_the_file_is_the_one_its_readme_names_and_packing_keeps_it(tmp_path):
-    (path,) = generalised.files("three_series", "")
+    (path,) = tasks.files("three_series", "")
     readme, packed = (path.parent / "README.md").read_text(), tmp_path / path.name
-    assert sum_of(path) in readme and generalised.PM25_SUM in readme and f"{path.stat().st_size:,}" in readme
-    (tmp_path / generalised.PM25_FILE).write_bytes(content := lzma.decompress(path.read_bytes())[:50_000])
-    runpy.run_path(str(root() / "data/open/pack.py"))["pack_file"](tmp_path / generalised.PM25_FILE, packed)
+    assert sum_of(path) in readme and tasks.PM25_SUM in readme and f"{path.stat().st_size:,}" in readme
+    (tmp_path / tasks.PM25_FILE).write_bytes(content := lzma.decompress(path.read_bytes())[:50_000])
+    runpy.run_path(str(root() / "data/open/pack.py"))["pack_file"](tmp_path / tasks.PM25_FILE, packed)
     assert lzma.decompress(packed.read_bytes()) == content
 
 
 def test_rows_by_hand():
     series = np.arange(20.0)[:, None] ** 2
     series[12:] = series[12:][::-1]
-    rows = generalised.make_rows(
-        series, np.arange(3, 9), TASKS["mackey_glass"]._replace(rows=(3, 1, 2)), Choices((2, 4))
-    )
+    rows = tasks.make_rows(series, np.arange(3, 9), TASKS["mackey_glass"]._replace(rows=(3, 1, 2)), Choices((2, 4)))
     last = np.array([[0, 1, 4, 9], [1, 4, 9, 16], [4, 9, 16, 25]])  # of t = 3, 4, 5, which train
     np.testing.assert_allclose(rows.student[:3], (last - last.mean(0)) / last.std(0))
     np.testing.assert_allclose(rows.teacher[:, 0].argsort(), range(6))
@@ -115,10 +116,10 @@ def test_rows_by_hand():
 def test_inputs_are_as_wide_as_the_document_says():
     for name, (student, teacher) in {"mackey_glass": (4, 2), "pm25_a": (33, 22), "pm25_b": (77, 22)}.items():
         steps = (3, 5) if name == "mackey_glass" else (5, 10)
-        (rows,) = generalised.all_rows(name, Choices(steps, sampling=1.0), 1)
+        (rows,) = tasks.all_rows(name, Choices(steps, sampling=1.0), 1)
         assert (rows.student.shape[1], rows.teacher.shape[1]) == (student, teacher)
         assert len(rows.label) == sum(TASKS[name].rows)
-        (more,) = generalised.all_rows(name, Choices(steps, True, sampling=1.0), 1)
+        (more,) = tasks.all_rows(name, Choices(steps, True, sampling=1.0), 1)
         assert more.teacher.shape[1] == teacher * 3 // 2
         np.testing.assert_allclose(more.teacher[:, teacher:], rows.student[:, -teacher // 2 :])
 
@@ -126,23 +127,23 @@ def test_inputs_are_as_wide_as_the_document_says():
 def test_rows_with_something_missing_are_left_out():
     series = np.ones((30, 2))
     series[17, 1] = np.nan
-    assert generalised.usable_rows(series, 3, 5).tolist() == [*range(2, 12), *range(20, 25)]
+    assert tasks.usable_rows(series, 3, 5).tolist() == [*range(2, 12), *range(20, 25)]
 
 
 def test_how_rows_are_chosen():
     usable = np.arange(100, 1000)
-    random, spaced, block = (generalised.choose_rows(usable, 80, how, 3) for how in ("random", "spaced", "block"))
+    random, spaced, block = (tasks.choose_rows(usable, 80, how, 3) for how in ("random", "spaced", "block"))
     assert set(np.diff(block)) == {1} and set(np.diff(spaced)) == {11}
     assert len(set(random.tolist())) == 80 and (np.diff(random) < 0).any()
     for how in ("random", "spaced", "block"):
-        taken = [generalised.choose_rows(usable[:5], 4, how, seed) for seed in range(40)]
+        taken = [tasks.choose_rows(usable[:5], 4, how, seed) for seed in range(40)]
         assert {int(t) for rows in taken for t in rows} == set(range(100, 105)), "the last one too"
 
 
 def test_the_chain_goes_up_to_the_teachers_last_step():
-    assert [*generalised.chain_times((3, 5))] == [0, 1, 2, 3, 4, 5]
-    assert [*generalised.chain_times((5, 10))] == [0, 5, 10]
-    assert [*generalised.chain_times((6, 4))] == [0, 2, 4, 6]
+    assert [*tasks.chain_times((3, 5))] == [0, 1, 2, 3, 4, 5]
+    assert [*tasks.chain_times((5, 10))] == [0, 5, 10]
+    assert [*tasks.chain_times((6, 4))] == [0, 2, 4, 6]
 
 
 # ------------------------------------------------------------------------------------------------------- the models
@@ -259,13 +260,13 @@ def test_what_cannot_be_done_is_said_in_a_sentence():
     with pytest.raises(UserError, match=r"^lambda is 1.5; it should be from 0 \(hard labels alone\) to 1"):
         generalised.mixed_targets(y, y, 1.5)
     with pytest.raises(UserError, match=r"^sampling is 0.25; it should be a multiple of 0.1, the step"):
-        generalised.mackey_glass_series(1, 0.25)
+        tasks.mackey_glass_series(1, 0.25)
     with pytest.raises(
         UserError, match=r"^the teacher of Mackey-Glass reads the steps 3, 8 after t; .* from 1 to 7\.$"
     ):
-        generalised.make_rows(series, np.arange(5, 20), TASKS["mackey_glass"], Choices((3, 8)))
+        tasks.make_rows(series, np.arange(5, 20), TASKS["mackey_glass"], Choices((3, 8)))
     with pytest.raises(UserError, match=r"^there are 3 usable rows where 4 are needed; take fewer hours a step\.$"):
-        generalised.choose_rows(np.arange(3), 4, "block", 0)
+        tasks.choose_rows(np.arange(3), 4, "block", 0)
     with pytest.raises(UserError, match=r"^all training rows of a draw have one label, so that nothing can be fitted"):
         generalised.fit(np.ones((3, 1)), np.ones((1, 3)), 1.0)
 
@@ -295,3 +296,8 @@ def test_published_numbers_are_the_documents():
     numbers = published("generalised")
     assert [tuple(numbers[name].values()) for name in TASKS] == [(0.971, 0.932), (0.679, 0.654), (0.690, 0.716)]
     assert "IJCNN 2019" in numbers["source"]
+    title = nbformat.read(root() / "notebooks/14_generalised_distillation.ipynb", 4).cells[0].source
+    for name, task in TASKS.items():
+        (line,) = [line for line in title.splitlines() if line.startswith(f"| {task.title} |")]
+        assert line.endswith(" | {Baseline:.3f} → {Proposed:.3f} |".format(**numbers[name]))
+        assert f" {task.length} steps of " in line and " / ".join(f"{n:,}" for n in task.rows) in line

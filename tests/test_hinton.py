@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from rdpd_nb import losses, params, related, stamps
 from rdpd_nb.engine import checkpoints
 from rdpd_nb.errors import UserError
+from rdpd_nb.files import root
 from rdpd_nb.related import hinton, mnist
 
 PLAIN = hinton.Recipe(10, 3e-3)
@@ -39,6 +41,16 @@ def test_published_numbers_of_parameters():
     assert hinton.parameters(task.teacher) == printed["parameters"]["teacher"] == 2_395_210
     assert hinton.parameters(task.student) == printed["parameters"]["student"] == 1_276_810
     assert round(1_276_810 / 2_395_210, 3) == printed["ratio"]
+
+
+def test_the_notebook_tells_the_published_numbers():
+    cells = nbformat.read(root() / "notebooks/13_hinton_distillation.ipynb", 4).cells
+    text = " ".join(" ".join(cell.source for cell in cells if cell.cell_type == "markdown").split())
+    printed = related.published("hinton")
+    errors, threes = printed["errors"], printed["errors_on_threes"]
+    assert "{teacher}, {alone} and {soft} errors were published".format(**errors) in text
+    assert f"{printed['bias']}, **chosen on the test images**" in text
+    assert f"{errors['unseen_bias']} errors, {threes['unseen_bias']} of them on 3s" in text
 
 
 @pytest.mark.parametrize("task", hinton.TASKS.values(), ids=lambda task: task.title)
@@ -218,24 +230,17 @@ def test_validation_images_are_of_the_seed_and_never_train(digits):
 # --------------------------------------------------------------------------------------------- bias of a class
 
 
-def test_errors_by_bias_are_those_counted_one_by_one():
-    rng = torch.Generator().manual_seed(2)
-    z, y, added = (
-        torch.randn(2, 300, 10, generator=rng),
-        torch.randint(10, (300,), generator=rng),
-        torch.arange(30) / 10,
-    )
-    every, own = hinton.errors_by_bias(z, y, 3, added)
+def test_errors_by_bias_are_those_of_nets_whose_bias_is_raised(digits):
+    net, y, added = hinton.start(SIZES, [2, 5]), digits.y_test, torch.arange(12) / 2
+    every, own = hinton.errors_by_bias(hinton.predict(net, digits.x_test), y, 3, added)
+    assert every.shape == own.shape == (2, 12) and every[0].unique().numel() > 3
+    (weight, bias) = net[-1]
     for i, rise in enumerate(added):
-        raised = z.clone()
-        raised[..., 3] += rise
-        assert every[:, i].tolist() == hinton.errors(raised, y).tolist()
-        assert own[:, i].tolist() == hinton.errors(raised[:, y == 3], y[y == 3]).tolist()
-
-
-def test_of_several_best_biases_the_middle_one():
-    by_bias = torch.tensor([[5, 3, 3, 3, 9], [1, 2, 3, 4, 5]])
-    assert hinton.best_bias(by_bias, torch.arange(5) / 2).tolist() == [1.0, 0.0]
+        moved = bias.clone()
+        moved[..., 3] += rise
+        z = hinton.predict([*net[:-1], (weight, moved)], digits.x_test)
+        assert every[:, i].tolist() == hinton.errors(z, y).tolist()
+        assert own[:, i].tolist() == hinton.errors(z[:, y == 3], y[y == 3]).tolist()
 
 
 # ---------------------------------------------------------------------------------------------------- idx files

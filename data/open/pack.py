@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rdpd_nb.data import archives, brugada, cinc2012
 from rdpd_nb.files import replace_file
-from rdpd_nb.related import generalised
+from rdpd_nb.related.generalised_tasks import PM25_FILE
 
 LZMA2 = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}
 # A sample of twelve leads is 24 bytes: differences to the sample before pack a fifth smaller.
@@ -45,7 +45,7 @@ def pack_file(source: Path, target: Path) -> None:
 def pack_all(raw: Path, folder: Path) -> list[Path]:
     """All data sets; the files written."""
     air, ecg, icu = folder / "beijing_pm25", folder / "brugada", folder / "cinc2012"
-    pack_file(raw / "beijing_pm25" / generalised.PM25_FILE, air / f"{generalised.PM25_FILE}.xz")
+    pack_file(raw / "beijing_pm25" / PM25_FILE, air / f"{PM25_FILE}.xz")
     for name in cinc2012.SETS:
         source = archives.find(raw / "cinc2012", f"set-{name}")
         pack(source, icu / f"set-{name}.tar.xz", cinc2012.IS_STAY, f"set-{name}/{{}}.txt", [LZMA2])

@@ -1,7 +1,7 @@
 """Distillation on images of digits, as Hinton, Vinyals and Dean (2015, arXiv 1503.02531) did it and seed document 003
 retells it: a student learns a teacher's soft labels beside the true ones.
 
-What neither gives is in TASKS and below it: how long, which optimiser, the shares of dropout, the limit of the norm.
+What neither gives is in TASKS: images a step, rate, shares of dropout, the limit of the norm. The optimiser is Adam.
 Shapes: E nets that train at once, n images of `side` x `side` pixels (D of them), B images a batch, C = 10 classes.
 """
 
@@ -23,8 +23,6 @@ from ..engine.checkpoints import Checkpoints
 from ..engine.device import keep_freed_memory
 from ..stamps import code
 from . import mnist
-
-CLASSES = mnist.CLASSES
 
 
 class Recipe(NamedTuple):
@@ -49,9 +47,9 @@ class Task(NamedTuple):
     validation: int  # images held out of the training images, drawn by seed
 
 
-TASKS = {  # nets and jitter are to the digits' 64 pixels what they are to MNIST's 784
+TASKS = {  # nets and, roughly, jitter are to the digits' pixels what they are to MNIST's, but for the narrow net
     "digits": Task(
-        "Digits", (64, 98, 98, 10), (64, 65, 65, 10), (64, 10, 10, 10), Recipe(20, 3e-3, 0.5, (0.0, 0.2), 3.9),
+        "Digits", (64, 98, 98, 10), (64, 65, 65, 10), (64, 10, 10, 10), Recipe(20, 3e-3, 0.5, (0.0, 0.1), 3.9),
         Recipe(20, 3e-3), 200,
     ),
     "mnist": Task(
@@ -122,8 +120,7 @@ def start(sizes: Sequence[int], seeds: Sequence[int]) -> Net:
 def forward(net: Net, x: Tensor, masks: Sequence[Tensor | None] = (None, None, None)) -> Tensor:
     """Logits z (E, B, C) of images x (E, B, D); masks: what dropout multiplies the input of each layer by."""
     for layer, ((weight, bias), mask) in enumerate(zip(net, masks, strict=True)):
-        x = x if mask is None else x * mask
-        x = torch.baddbmm(bias, x, weight)
+        x = torch.baddbmm(bias, x if mask is None else x * mask, weight)
         x = x.relu() if layer < len(net) - 1 else x
     return x
 
@@ -131,14 +128,23 @@ def forward(net: Net, x: Tensor, masks: Sequence[Tensor | None] = (None, None, N
 @torch.no_grad()
 def predict(net: Net, x: Tensor) -> Tensor:
     """Logits (E, n, C) of images x (n, side, side), moved by nothing."""
-    nets = len(net[0][0])
-    parts = [forward(net, part.flatten(1).expand(nets, -1, -1)) for part in x.split(2000)]
-    return torch.cat(parts, 1)
+    return torch.cat([forward(net, part.flatten(1).expand(len(net[0][0]), -1, -1)) for part in x.split(2000)], 1)
 
 
 def errors(logits: Tensor, y: Tensor) -> Tensor:
     """How many of the images each net names wrongly, (E,)."""
     return (logits.argmax(-1) != y).sum(-1)
+
+
+def errors_by_bias(logits: Tensor, y: Tensor, of: int, added: Tensor) -> tuple[Tensor, Tensor]:
+    """Errors (E, G) on all images, and on those of class `of`, of nets whose bias of that class is raised by each of
+    `added` (G,), which raises their logits (E, n, C) of the class as much."""
+    raised, every, own = logits.clone(), [], []
+    for rise in added:
+        raised[..., of] = logits[..., of] + rise
+        every.append(errors(raised, y))
+        own.append(errors(raised[:, y == of], y[y == of]))
+    return torch.stack(every, 1), torch.stack(own, 1)
 
 
 # ------------------------------------------------------------------------------------------------------- training
@@ -182,14 +188,14 @@ def fit(
     keep_freed_memory()
     net = start(sizes, [member.seed for member in members])
     optimiser = torch.optim.Adam([p.requires_grad_() for layer in net for p in layer], recipe.rate, fused=True)
-    untaught = torch.zeros(len(images.y), CLASSES)
+    untaught = torch.zeros(len(images.y), sizes[-1])
     taught = torch.stack([untaught if member.taught is None else member.taught for member in members])  # (E, n, C)
     alpha = torch.tensor([[member.alpha] for member in members])
     temperature = torch.tensor([[member.temperature] for member in members])
     moved, each = every_move(images.x, recipe.jitter), torch.arange(len(members))[:, None]
     steps = min(len(member.rows) for member in members) // recipe.batch
     saved = Checkpoints(checkpoints, key(members, sizes, images, recipe, epochs), progress, keep=True)
-    done = go_on(saved, state := state_of(optimiser))
+    done, state = resume(saved, optimiser)
     began = told = time.perf_counter()
     for epoch in range(done, epochs):
         draws = [draws_of(member.seed, epoch) for member in members]
@@ -218,22 +224,18 @@ def key(members: Sequence[Member], sizes: Sequence[int], images: Images, recipe:
     return fingerprint(*parts)
 
 
-def state_of(optimiser: torch.optim.Adam) -> dict[str, Tensor]:
-    """All that changes in a training, by name: weights and biases, and Adam's means, which are set to 0 here."""
+def resume(saved: Checkpoints, optimiser: torch.optim.Adam) -> tuple[int, dict[str, Tensor]]:
+    """Epochs that are done, and by name all that changes in a training, as it was saved if it was: weights and biases,
+    and Adam's means, which are set to 0 here."""
     state = {}
     for i, p in enumerate(optimiser.param_groups[0]["params"]):
         means = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p), "step": torch.zeros(())}
         optimiser.state[p] = means
         state |= {f"{i}": p.detach()} | {f"{i}.{name}": tensor for name, tensor in means.items()}
-    return state
-
-
-def go_on(saved: Checkpoints, state: dict[str, Tensor]) -> int:
-    """Put what was saved, if anything, into `state`; returns the epochs that are done."""
     done, values = saved.read(state) or (0, {})
     for name, value in values.items():
         state[name].copy_(value)
-    return done
+    return done, state
 
 
 def draws_of(seed: int, epoch: int) -> np.random.Generator:
@@ -274,24 +276,3 @@ def limit_norms(net: Net, most: float) -> None:
     for weight, _ in net[:-1] if most < math.inf else []:
         norms = torch.linalg.vector_norm(weight, dim=1, keepdim=True)  # (E, 1, units out)
         weight.mul_(most / norms.clamp_min(most))
-
-
-# -------------------------------------------------------------------------------------------------- class's bias
-
-
-def errors_by_bias(logits: Tensor, y: Tensor, of: int, added: Tensor) -> tuple[Tensor, Tensor]:
-    """Errors (E, G) on all images, and on those of class `of`, of nets whose bias of that class is raised by each of
-    `added` (G,); logits (E, n, C)."""
-    rest = logits.clone()
-    rest[..., of] = -math.inf
-    best, named = rest.max(-1)  # (E, n)
-    takes = logits[..., of, None] + added > best[..., None]  # (E, n, G): named `of`
-    own = (y == of)[:, None]
-    wrong = torch.where(takes, ~own, (named != y)[..., None])
-    return wrong.sum(1), (wrong & own).sum(1)
-
-
-def best_bias(by_bias: Tensor, added: Tensor) -> Tensor:
-    """The rise of the bias with fewest errors, (E,); of several the middle one."""
-    best = [added[row == row.min()] for row in by_bias]
-    return torch.stack([among[len(among) // 2] for among in best])
