@@ -73,8 +73,11 @@ def test_ours_beside_the_published_numbers(run):
          "Seeds": "2"},
     ]  # fmt: skip
     assert table.numbers["mean"].tolist() == [0.625, 0.875]
-    alone = related.compare(run, ROWS, ["method"], {}, "Made up")
-    assert list(alone.printed) == ["Method", "Ours", "Seeds"], "nothing is published"
+    assert table.numbers["source"].tolist() == ["embedded", "embedded"]
+    rows = ROWS.assign(source=["simulated"] * 2 + ["embedded"] * 2)
+    alone = related.compare(run, rows, ["method"], {}, "Made up", repeats="draws")
+    assert list(alone.printed) == ["Method", "Ours", "Draws"], "nothing is published"
+    assert alone.caption.endswith("over draws.") and alone.numbers["source"].tolist() == ["simulated", "embedded"]
 
 
 def test_from_six_seeds_on_a_mean_has_its_interval(run):

@@ -81,13 +81,15 @@ def compare(
     digits: int = 3,
     heading: str = "Published",
     note: str = "",
+    repeats: str = "seeds",
 ) -> Table:
     """Scores beside the published ones: of each combination of the columns `by`, in the order they come, mean and
     sample deviation over seeds, the 95 % interval of the mean (from six seeds on), and what it is less the published
     number.
 
     published: by the value of `by`, a tuple where that is several columns; combinations it does not name have none.
-    heading: of its column, which says where the published numbers are of other data.
+    heading: of its column, which says where the published numbers are of other data. repeats: what is repeated.
+    A column `source` in `rows` says where parts of a task have another one than the task.
     """
     numbers, printed = [], []
     for key, group in rows.groupby(by, sort=False):
@@ -96,8 +98,9 @@ def compare(
         mean, deviation = statistics.mean_and_deviation(group["score"]) or (np.nan, np.nan)
         low, high = statistics.interval(group["score"]) or (np.nan, np.nan)
         named = dict(zip(by, names, strict=True))
+        source = group["source"].iloc[0] if "source" in group else source_of(run)
         numbers.append(named | {"published": theirs, "mean": mean, "sd": deviation, "low": low, "high": high}
-                       | {"seeds": len(group), "source": source_of(run)})  # fmt: skip
+                       | {"seeds": len(group), "source": source})  # fmt: skip
 
         def text(value: float | None, sign: str = "") -> str:
             return "" if value is None or np.isnan(value) else f"{value:{sign}z.{digits}f}"
@@ -107,7 +110,7 @@ def compare(
             "Ours": text(mean) + ("" if np.isnan(deviation) else f" ± {text(deviation)}"),
             "95 % interval": "" if np.isnan(low) else f"{text(low)} to {text(high)}",
             "Less published": text(None if theirs is None else mean - theirs, "+"),
-            "Seeds": str(len(group)),
+            repeats.capitalize(): str(len(group)),
         })  # fmt: skip
     frame, shown = pd.DataFrame(numbers), pd.DataFrame(printed, dtype=object)
     if not published:
@@ -115,6 +118,6 @@ def compare(
     if frame["low"].isna().all():
         shown = shown.drop(columns="95 % interval")
     name = record_name(run)
-    caption = f"{title}, {source_note(source_of(run))}: mean and sample deviation over seeds."
+    caption = f"{title}, {source_note(source_of(run))}: mean and sample deviation over {repeats}."
     table = f"{system_of(run)}_{run.task}"
     return Table(table, title, caption, frame, shown, [name] * len(frame), [name], note, keys=len(by))
