@@ -185,6 +185,11 @@ def test_each_deviation_of_the_released_code_changes_the_student(two, teacher, c
     assert not torch.equal(weights(ours), weights(theirs))
 
 
+def test_the_released_teacher_has_its_progress_too(two):
+    ours, theirs, other = (uni_kd.fit_dann(*two, HAR, 0, 1, STUDENT, c) for c in ((), ("progress",), ("log10",)))
+    assert not torch.equal(weights(ours), weights(theirs)) and torch.equal(weights(ours), weights(other))
+
+
 def test_batches_are_whole_and_the_same_for_every_method(two):
     source, target = two
     longer = Person(*(torch.cat([value, value]) for value in target))
@@ -242,6 +247,10 @@ def test_whose_scale_people_are_standardised_by():
         assert person.x.mean((0, 2)).abs().max() < 1e-4 and (person.x.std((0, 2)) - 1).abs().max() < 1e-2
     assert by_source.x.mean((0, 2)).abs().max() > 0.01
     assert torch.equal(by_source.y, target.y)
+    for who, person in zip((2, 11), uni_kd_tasks.scenario("twin", "", 2, 11, ("as_recorded",)), strict=True):
+        x, y = uni_kd_tasks.windows_of("twin", "", who)
+        train, test = uni_kd_tasks.held_out(y, who)
+        assert np.array_equal(person.x, x[train]) and np.array_equal(person.test_x, x[test])
 
 
 @pytest.mark.parametrize(

@@ -221,14 +221,16 @@ def fit_distilled(
     return student
 
 
-def fit_dann(source: Person, target: Person, of: Set, seed: int, epochs: int, width: int) -> Network:
+def fit_dann(
+    source: Person, target: Person, of: Set, seed: int, epochs: int, width: int, choices: Sequence[str] = ()
+) -> Network:
     """DANN: features that tell the source's classes, and from which a discriminator cannot tell source from target."""
     torch.manual_seed(seed)
     network = Network(of, width)
     tell = discriminator(2 * width, of.hidden, 2)
     of_network, of_tell = adam(network), adam(tell)
     for epoch, step, steps, s, t in batches(source, target, of, seed, epochs):
-        a = strength(progress(epoch, step, steps, epochs))
+        a = strength(progress(epoch, step, steps, epochs, choices))
         (f_s, z_s), (f_t, _) = network(source.x[s]), network(target.x[t])
         domain = domain_loss(tell(reverse(f_s, a)), tell(reverse(f_t, a)))
         descend(F.cross_entropy(z_s, source.y[s]) + domain, of_network, of_tell)

@@ -76,12 +76,13 @@ def held_out(y: np.ndarray, person: int, choices: Sequence[str] = ()) -> tuple[n
 
 
 def scenario(task: str, raw: str, source: int, target: int, choices: Sequence[str] = ()) -> tuple[Person, Person]:
-    """Source and target; the target's labels are there to be scored with. See 'one_scale', 'by_time'."""
-    people, scale = [], None
+    """Source and target; the target's labels are there to be scored with, and to hold out as many of each class. See
+    'one_scale', 'as_recorded', 'by_time'."""
+    people, scale = [], (0, 1) if "as_recorded" in choices else None
     for who in (source, target):
         x, y = windows_of(task, raw, who)
         train, test = held_out(y, who, choices)
-        if scale is None or "one_scale" not in choices:
+        if scale is None or not {"one_scale", "as_recorded"} & {*choices}:
             scale = x[train].mean((0, 2))[:, None], x[train].std((0, 2))[:, None]
         x = (x - scale[0]) / scale[1]
         people.append(Person(*map(torch.from_numpy, (x[train], y[train], x[test], y[test]))))
@@ -114,6 +115,8 @@ CHOICES = {
                       "the student can lower the loss by a smaller w"),
     "one_scale": Choice("open", "one scale for both people", "each person standardised by his own training windows",
                         "both by the source's"),
+    "as_recorded": Choice("open", "windows as recorded", "each person standardised by his own training windows",
+                          "by nobody's: g and rad/s"),
     "by_time": Choice("open", "last windows held out", "30 % of each class held out at random, once for a person",
                       "its last 30 %, and none of training that overlaps them"),
     "best_teacher": Choice("open", "the best of the seeds' teachers", "a seed's own teacher",
