@@ -98,7 +98,10 @@ def _of_other_systems() -> Kinds:
             "a list of different numbers from 0.01 to 1000",
         ),
         "alpha": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1: the weight of the soft labels"),
-        "teacher_epochs": (lambda v: _is_int(v) and 1 <= v <= MOST_EPOCHS, f"a whole number from 1 to {MOST_EPOCHS:,}"),
+        **dict.fromkeys(
+            ("teacher_epochs", "adaptation_epochs"),
+            (lambda v: _is_int(v) and 1 <= v <= MOST_EPOCHS, f"a whole number from 1 to {MOST_EPOCHS:,}"),
+        ),
         "unlabelled": (
             lambda v: is_list(v, lambda u: _is_int(u) and 0 <= u <= 10**6),
             "a list of different whole numbers of rows a class, from 0",
@@ -111,7 +114,7 @@ def _of_other_systems() -> Kinds:
         "C": (lambda v: _is_number(v, 1e9) and v >= 1e-9, "a number from 1e-9 to 1e9"),
         "scenarios": (
             lambda v: isinstance(v, list) and all(map(_is_pair, v)) and is_list([tuple(pair) for pair in v], bool),
-            "a list of different pairs [source person, target person], e.g. [[2, 11], [7, 13]]",
+            "a list of different pairs [source, target] of people or other domains, e.g. [[2, 11], [7, 13]]",
         ),
         "alternatives": (
             lambda v: v == [] or is_list(v, is_text),

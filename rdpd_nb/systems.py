@@ -47,6 +47,15 @@ SYSTEMS: dict[str, System] = {
         ("scenarios", "seeds", "epochs", "alternatives"),
         ("uni_kd_schedules", "uni_kd_terms", "uni_kd_features", "uni_kd_scores", "uni_kd_alternatives"),
     ),
+    "side_by_side": System(
+        "17_systems_side_by_side",
+        {"cinc2012": "embedded", "hapt": "real"},
+        (
+            *("seeds", "teacher_epochs", "epochs", "temperatures", "imitation"),
+            *("scenarios", "adaptation_epochs", "shots", "temperature", "C"),
+        ),
+        ("side_by_side_gains", "side_by_side_labels"),
+    ),
 }
 
 
