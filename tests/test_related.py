@@ -1,15 +1,19 @@
 """What the other systems share: records of one score a row, tables against published numbers, their jobs."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from rdpd_nb import jobs, manifest, params, related, render, systems
 from rdpd_nb.errors import UserError
-from rdpd_nb.files import write_json
+from rdpd_nb.files import root, write_json
 from rdpd_nb.record_file import read_record
 from rdpd_nb.systems import System
 
+REAL = root() / "figures/real"
 ROWS = pd.DataFrame(
     {
         "method": ["student", "student", "teacher", "teacher"],
@@ -141,3 +145,15 @@ def test_their_jobs_stand_before_the_tables_and_only_where_no_data_set_is_named(
 def test_raw_files_that_are_not_there(run, tmp_path):
     with pytest.raises(UserError, match=r"no raw files in .*/mnist; get them\."):
         related.raw_folder("mnist", str(tmp_path), "get them.")
+
+
+def test_the_tables_of_the_page_are_lines_of_the_committed_ones():
+    def rows(path: Path) -> set[tuple[str, ...]]:
+        lines = (line for line in path.read_text(encoding="utf-8").splitlines() if re.match(r"\| *[^ :|\[-]", line))
+        return {tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines}
+
+    tables = {name: list(REAL.glob(f"{name}_*.md")) for name in systems.SYSTEMS}
+    shown = rows(root() / "docs/related.md")  # the first table's rows begin with links
+    assert not shown - set.union(*(rows(path) for paths in tables.values() for path in paths))
+    for name, paths in tables.items():
+        assert shown & set.union(*map(rows, paths)), f"the page shows nothing of {name}"
