@@ -27,6 +27,7 @@ from . import params, processes
 from .errors import UserError, short
 from .files import loads, replace_file, root
 from .jobs import Job, check_data, plan, read_settings, write_parameters
+from .kinds import KINDS, MOST_SEEDS
 from .record_file import other_files, read_record
 
 MOST = 1024  # cores
@@ -257,7 +258,7 @@ OPTIONS = {
     "datasets": str.split,  # names separated by spaces
     "source": str,
     "raw": lambda text: str(Path(text).resolve()),
-    "seeds": lambda text: list(range(min(int(text), params.MOST_SEEDS + 1))),  # how many, counted from 0
+    "seeds": lambda text: list(range(min(int(text), MOST_SEEDS + 1))),  # how many, counted from 0
     "epochs": int,
     "scale": float,
     "device": str,
@@ -311,7 +312,7 @@ def usable_cores() -> int:
 
 
 def _read(name: str, text: str) -> Any:
-    words = {"seeds": "how many seeds, a whole number from 1", "scale": "a number", "raw": params.KINDS["raw"][1]}
+    words = {"seeds": "how many seeds, a whole number from 1", "scale": "a number", "raw": KINDS["raw"][1]}
     with suppress(ValueError, OverflowError):
         if (value := OPTIONS[name](text)) != []:
             return value
