@@ -549,7 +549,7 @@ def test_a_wrong_value_is_named_with_its_row(tmp_path, table, column, value):
 
 
 def test_a_code_of_another_form_beside_the_primary_diagnosis(tmp_path):
-    """Only the primary diagnosis of an admission is used, so that another cannot keep all of MIMIC-III from being read."""
+    """Only the primary diagnosis of an admission is used: another cannot keep all of MIMIC-III from being read."""
     others = [(2, 7, 70, 2, "A41.9"), (3, 7, 70, 3, "sepsis"), (4, 7, 70, "", "38"), (5, 7, 70, 4, "")]
     tables = ONE_PATIENT | {"CHARTEVENTS": CHART}
     alone = read(write(tmp_path, tables))

@@ -542,6 +542,8 @@ WHOLE = {
     ("uci_har", "a window of the test part in the training part"): (one_window_of_the_other_part, REFUSED),
     ("uci_har", "a window twice"): (
         every("*_train.txt", table(lambda rows: [*rows[:3], rows[2], *rows[3:]], "\n")), REFUSED),
+    ("uci_har", "a line twice in one channel"): (
+        of(f"{LAST}/total_acc_z_test.txt", table(lambda rows: [rows[0], rows[0], *rows[2:]], "\n")), COUNTED),
     ("uci_har", "a window less in one channel"): (
         of(f"{LAST}/total_acc_z_test.txt", table(lambda rows: rows[1:])), REFUSED),
     ("uci_har", "a channel twice"): (copy(f"{LAST}/body_acc_x_test.txt", f"{LAST}/total_acc_x_test.txt"), REFUSED),
