@@ -114,18 +114,7 @@ def small():
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The folder of a whole set, and its windows, by name; made once."""
-    made = {}
-
-    def give(name: str):
-        if name not in made:
-            folder = tmp_path_factory.mktemp("whole") / "raw"
-            folder.mkdir()
-            MAKERS[name](folder)
-            made[name] = folder, outcome.read(name.split()[0], folder)
-        return made[name]
-
-    return give
+    return outcome.made_once(tmp_path_factory, MAKERS, lambda name, folder: outcome.read(name.split()[0], folder))
 
 
 @pytest.fixture
