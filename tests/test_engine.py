@@ -227,6 +227,13 @@ def test_training_ends_when_all_have_stopped(poor, monkeypatch):
     assert all(len(f.history["train_loss"]) == f.best_epoch + 1 for f in fitted)
 
 
+def test_progress_is_said_after_the_first_epoch_and_each_fifth_part(poor, monkeypatch):
+    monkeypatch.setattr(engine, "QUIET_SECONDS", 1e9)
+    lines = []
+    quietly([student(poor, "direct")], poor, 10, progress=lines.append)
+    assert [int(line.split()[1]) for line in lines if line.startswith("epoch")] == [1, 2, 4, 6, 8, 10]
+
+
 def test_progress_gives_the_mean_score_of_the_members_that_still_train(poor, monkeypatch):
     """Of those that trained last, where none does any longer."""
     monkeypatch.setattr(engine, "QUIET_SECONDS", -1)

@@ -544,7 +544,7 @@ def test_a_wrong_value_is_named_with_its_row(tmp_path, table, column, value):
     row = 5 if table == "CHARTEVENTS" else 2
     said = refusal(changed(tmp_path, table, column, value, row=row))
     assert said.startswith(f"{tmp_path / table}.csv, row {row}: {column} ")
-    assert "is empty where" in said if value == "" else " where " in said
+    assert "is empty where a number is expected;" in said if value == "" else " where " in said
     assert "download it again" in said
 
 
