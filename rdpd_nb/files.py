@@ -16,14 +16,27 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from safetensors import SafetensorError
 
 from .errors import UserError
+from .processes import runs
 
-MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+def _machine() -> str:
+    """Eight hex digits for where a process's number says which it is: this computer until it starts anew, and there the
+    container, since containers of one host name, on one computer or on several, count their processes each for itself.
+    """
+    known = [platform.node()]
+    for read in (Path("/proc/sys/kernel/random/boot_id").read_text, partial(os.readlink, "/proc/self/ns/pid")):
+        with suppress(OSError):  # no such thing on other systems than Linux, nor in some containers
+            known.append(read())
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:8]
+
+
+MACHINE = _machine()
 # Temporaries are `.rdpd-<machine>-<process>-<random>.<name>`, which .gitignore knows.
 TEMPORARY = re.compile(r"\.rdpd-([0-9a-f]{8})-(\d+)-")
 REPLACED = ".replaced"  # ends the name of a temporary folder that keeps what is about to be replaced
@@ -100,8 +113,8 @@ def sort_marks(path: Path) -> None:
 @contextmanager
 def replace_folder(path: Path, over: bool = False) -> Iterator[Path]:
     """As `replace_file`, for a folder. What is there already (another process finished meanwhile) is kept, or with
-    `over` replaced, with nothing at that name for a moment. Ended in that moment, the old one comes back: at once, or
-    after a `kill -9` when someone next writes beside it."""
+    `over` replaced, with nothing at that name for a moment. Ended in that moment, the old one comes back: at once;
+    after a `kill -9` when someone next writes beside it; after a power cut when someone does a day later."""
     temporary = aside = None
     try:
         with _in_words(path):
@@ -185,13 +198,7 @@ def _in_use(temporary: Path, machine: str, process: int) -> bool:
     """Whether someone may still write to a temporary: its process lives; of another machine's, it is a day old."""
     if machine != MACHINE:
         return time.time() - temporary.lstat().st_mtime < ABANDONED
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
+    return runs(process)
 
 
 def _sync(path: Path) -> None:

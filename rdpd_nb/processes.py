@@ -66,8 +66,8 @@ def runs(pid: int) -> bool:
     """Whether there is a process of that number on this machine."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no process has so large a number
         return False
-    except PermissionError:
+    except PermissionError:  # another user's
         pass
     return True

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .data import SPECS
-from .errors import UserError
+from .errors import UserError, short
 from .files import read_json, sum_of
 from .paper import METHODS, METRICS
 from .run import RELATED
@@ -52,7 +52,7 @@ def _faults(record: dict, path: Path) -> Iterator[str]:
         yield f"it is of {'/'.join(map(str, of))[:100]}, which is not its place"
     for field in ("source", "profile", "fingerprint"):
         if not isinstance(record[field], str):
-            yield f"{field} is {_short(record[field])} where a text should be"
+            yield f"{field} is {short(record[field])} where a text should be"
     if of[0] == RELATED:
         yield from _faults_of_rows(record.get("rows"))
         return
@@ -67,7 +67,7 @@ def _faults(record: dict, path: Path) -> Iterator[str]:
         yield from _faults_of_numbers("", {"windows": record.get("windows")})
         anchor = record.get("anchor", {})
         if not isinstance(anchor, dict):
-            yield f"anchor is {_short(anchor)} where scores by view should be"
+            yield f"anchor is {short(anchor)} where scores by view should be"
         for view, entries in anchor.items():
             yield from _faults_of_seeds(f"anchor of {view}", entries, classes, seeds)
     elif name in LEVELS:
@@ -77,15 +77,15 @@ def _faults(record: dict, path: Path) -> Iterator[str]:
 def _faults_of_rows(rows: object) -> Iterator[str]:
     """Of another system's scores: one score a row, and in words or numbers what it is a score of."""
     if not isinstance(rows, list) or not rows:
-        yield f"it is not a record of scores: rows is {_short(rows)} where a list should be"
+        yield f"it is not a record of scores: rows is {short(rows)} where a list should be"
     there = set()
     for row in rows:
         if not isinstance(row, dict) or not isinstance(row.get("method"), str) or not _whole(row.get("seed")):
-            yield f"rows holds {_short(row)} where a method, a seed and a score should be"
+            yield f"rows holds {short(row)} where a method, a seed and a score should be"
         if not all(value is None or isinstance(value, str) or _number(value) for value in row.values()):
-            yield f"rows holds {_short(row)} where words and numbers should be"
+            yield f"rows holds {short(row)} where words and numbers should be"
         if not _number(row.get("score")):
-            yield f"rows: a score is {_short(row.get('score'))} where a number should be"
+            yield f"rows: a score is {short(row.get('score'))} where a number should be"
         there.add(tuple(value for name, value in row.items() if name != "score"))
     if len(there) < len(rows):
         yield "rows holds a score twice"
@@ -93,7 +93,7 @@ def _faults_of_rows(rows: object) -> Iterator[str]:
 
 def _faults_of_seeds(what: str, entries: object, classes: int, seeds: list[int]) -> Iterator[str]:
     if not isinstance(entries, list) or not entries:
-        yield f"it is not a record of scores: {what} is {_short(entries)} where an entry a seed should be"
+        yield f"it is not a record of scores: {what} is {short(entries)} where an entry a seed should be"
     for entry in entries:
         yield from _faults_of_entry(what, entry, classes)
     if sorted(entry["seed"] for entry in entries) != sorted(seeds):
@@ -102,15 +102,15 @@ def _faults_of_seeds(what: str, entries: object, classes: int, seeds: list[int])
 
 def _faults_of_sweep(level: str, entries: object, classes: int) -> Iterator[str]:
     if not isinstance(entries, list):
-        yield f"it is not a record of a sweep: entries is {_short(entries)} where a list should be"
+        yield f"it is not a record of a sweep: entries is {short(entries)} where a list should be"
     there = set()
     for entry in entries:
         yield from _faults_of_entry("entries", entry, classes)
         at, method, seed = entry.get(level, "missing"), entry.get("method"), entry["seed"]
         if at is not None and not _number(at):
-            yield f"entries: {level} is {_short(at)} where a number should be"
+            yield f"entries: {level} is {short(at)} where a number should be"
         if not isinstance(method, str) or method not in METHODS:
-            yield f"entries: method is {_short(method)}; there is none of that name"
+            yield f"entries: method is {short(method)}; there is none of that name"
         if (at, method, seed) in there:
             yield f"entries: seed {seed} of {method} is there twice at {level} {at}"
         there.add((at, method, seed))
@@ -119,44 +119,40 @@ def _faults_of_sweep(level: str, entries: object, classes: int) -> Iterator[str]
 def _faults_of_entry(what: str, entry: object, classes: int) -> Iterator[str]:
     """Of the scores of one seed."""
     if not isinstance(entry, dict):
-        yield f"{what} holds {_short(entry)} where scores of a seed should be"
+        yield f"{what} holds {short(entry)} where scores of a seed should be"
     if not _whole(entry.get("seed")):
-        yield f"{what}: seed is {_short(entry.get('seed'))} where a whole number should be"
+        yield f"{what}: seed is {short(entry.get('seed'))} where a whole number should be"
     what = f"{what}, seed {entry['seed']}"
     for name in (*SCORES, *(name for name in entry if name.startswith("person_"))):
         if not _score(entry.get(name, "missing")):
-            yield f"{what}: {name} is {_short(entry.get(name, 'missing'))} where 0 to 1, or null, should be"
+            yield f"{what}: {name} is {short(entry.get(name, 'missing'))} where 0 to 1, or null, should be"
     absent = entry.get("classes_absent")
     if not _wholes(absent) or any(c >= classes for c in absent):
-        yield f"{what}: classes_absent is {_short(absent)} where some of {classes} classes should be"
+        yield f"{what}: classes_absent is {short(absent)} where some of {classes} classes should be"
     counts = entry.get("counts")
     windows = counts.get("windows") if isinstance(counts, dict) else None
     if not isinstance(windows, dict) or not {"train", "test"} <= set(windows) or not all(map(_whole, windows.values())):
-        yield f"{what}: counts is {_short(counts)} where windows by part should be"
+        yield f"{what}: counts is {short(counts)} where windows by part should be"
     best = entry.get("best_epoch", None if "allowed" in entry else 0)  # logistic regression has no epochs
     epochs = [best, *(entry.get(name, 0) for name in ("epochs", "allowed"))]
     if not _wholes(epochs) or epochs != sorted(epochs):
-        yield f"{what}: epoch {_short(epochs[0])} of {_short(epochs[1])}, {_short(epochs[2])} allowed, cannot be"
+        yield f"{what}: epoch {short(epochs[0])} of {short(epochs[1])}, {short(epochs[2])} allowed, cannot be"
 
 
 def _faults_of_draws(people: object) -> Iterator[str]:
     if not isinstance(people, dict) or not all(isinstance(drawn, list) for drawn in people.values()):
-        yield f"people is {_short(people)} where draws by metric should be"
+        yield f"people is {short(people)} where draws by metric should be"
     for metric, drawn in people.items():
         if wrong := [v for v in drawn if not (type(v) is float and 0 <= v <= 1) and not _score(v)]:  # 500 of a metric
-            yield f"people: {metric} holds {_short(wrong[0])} where 0 to 1, or null, should be"
+            yield f"people: {metric} holds {short(wrong[0])} where 0 to 1, or null, should be"
 
 
 def _faults_of_numbers(what: str, numbers: object) -> Iterator[str]:
     if not isinstance(numbers, dict):
-        yield f"{what} is {_short(numbers)} where numbers by name should be"
+        yield f"{what} is {short(numbers)} where numbers by name should be"
     for name, value in numbers.items():
         if value is not None and not _whole(value):
-            yield f"{what} {name} is {_short(value)} where a whole number should be".strip()
-
-
-def _short(value: object) -> str:
-    return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:60]}..."
+            yield f"{what} {name} is {short(value)} where a whole number should be".strip()
 
 
 def _number(value: object) -> bool:

@@ -36,10 +36,12 @@ RESTARTS = 3  # of a Snakemake that loses sight of its jobs, one after another w
 ENDING = 20  # seconds within which a killed run's processes are gone
 
 
-def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
+def remove_foreign_records(jobs: list[Job], folder: Path, dry: bool = False) -> list[Path]:
     """Remove records, with a word, that cannot be believed or whose weights and predictions are not theirs any more;
     and those that a notebook run by hand has left with other parameters than the job's. Also executed notebooks that a
-    power cut has left empty or cut: papermill does not wait until what it writes is on the disk."""
+    power cut has left empty or cut: papermill does not wait until what it writes is on the disk. Returns which they
+    are; `dry` leaves them."""
+    foreign = []
     for job in jobs:
         path, notebook = folder / f"{job.name}.json", folder / f"{job.name}.ipynb"
         if notebook.is_file():
@@ -47,7 +49,7 @@ def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
                 loads(notebook, "it is made again")
             except UserError as error:
                 print(f"  {error}", flush=True)
-                notebook.unlink()
+                foreign.append(notebook)
         if path.is_dir():
             raise UserError(f"{path} is a folder where a record should be; move it away.")
         if os.path.lexists(path):
@@ -59,7 +61,10 @@ def remove_foreign_records(jobs: list[Job], folder: Path) -> None:
             except UserError as error:
                 print(f"  {error}", flush=True)
             if parameters != job.parameters:
-                path.unlink()
+                foreign.append(path)
+    for path in foreign if not dry else []:
+        path.unlink()
+    return foreign
 
 
 def run(settings: dict[str, Any], cores: int, extra: list[str], cluster: str = "", dry: bool = False) -> int:
@@ -92,9 +97,10 @@ def run(settings: dict[str, Any], cores: int, extra: list[str], cluster: str = "
             _end_the_future(folder, config.stat().st_mtime)
         for job in jobs:
             write_parameters(job, folder)
-        if not dry:
-            remove_foreign_records(jobs, folder)
-        options = ["--cores", str(cores)] * bool(cores) + there + extra + ["--dry-run"] * dry
+        foreign = remove_foreign_records(jobs, folder, dry)
+        options = ["--cores", str(cores)] * bool(cores) + there + extra
+        if dry:
+            options += ["--forcerun", *map(str, foreign)] * bool(foreign) + ["--dry-run"]
         status, failed = _snakemake(config, options, folder, lock, name)
     if status and failed:
         print(f"not done: {', '.join(sorted(failed))} failed; the same command goes on where it was", flush=True)

@@ -116,6 +116,17 @@ def test_training_that_was_killed_when_all_had_stopped_has_nothing_left_to_do(po
     assert len(lines) == 1
 
 
+@pytest.mark.parametrize(("epochs", "patience"), [(2, 0), (200, 1)], ids=["all epochs", "all have stopped"])
+def test_an_end_that_is_to_be_kept_is_taken_over_by_the_next(epochs, patience, poor, tmp_path, monkeypatch):
+    """Figure 2's teachers, which every view takes over; none of its checkpoints is due before."""
+    monkeypatch.setattr(checkpoints, "SECONDS", 1e9)
+    members = [student(poor, "direct")]
+    expected = quietly(members, poor, epochs, checkpoints=tmp_path, patience=patience, keep=True)
+    got, lines = resumed(members, poor, epochs, tmp_path, patience=patience, keep=True)
+    all_same(got, expected, **BIT_EQUAL)
+    assert len(lines) == 1 and lines[0].startswith("trained before, taken over")
+
+
 def test_training_killed_again_and_again_comes_to_the_same_bits(poor, tmp_path):
     members = mixed_members(poor)
     expected = quietly(members, poor, 5)

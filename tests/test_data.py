@@ -368,16 +368,24 @@ def test_only_a_damaged_header_is_no_damage(home, raw, reads):
     assert len(reads) == 1
 
 
-def test_a_disk_that_damages_what_it_is_given_is_one_sentence(home, raw, monkeypatch):
+@pytest.mark.parametrize("there", [False, True])
+def test_a_disk_that_damages_what_it_is_given_is_one_sentence(home, raw, reads, monkeypatch, there):
+    """And the raw files, which may take minutes, are not read once more for it."""
     write = data.cache.write
+    if there:
+        load(raw)
+        (cached,) = home.glob("cache/*")
+        (cached / "index.npz").write_bytes(b"")
 
     def damaging(folder, *rest):
         write(folder, *rest)
         one_bit("series.npy")(folder)
 
     monkeypatch.setattr(data.cache, "write", damaging)
+    before = len(reads)
     with pytest.raises(UserError, match="is damaged as soon as it is written .*; is the disk sound?"):
         load(raw)
+    assert len(reads) == before + 1
 
 
 def test_two_processes_may_make_a_damaged_cache_again_at_once(home, raw, monkeypatch):

@@ -1,5 +1,6 @@
 """The engine: members do not depend on each other, nor on how they are dealt out; stopping; common random numbers."""
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -222,9 +223,17 @@ def test_training_ends_when_all_have_stopped(poor, monkeypatch):
     fitted = quietly(mixed_members(poor), poor, 200, patience=1, progress=lines.append)
     last = max(len(f.history["train_loss"]) for f in fitted)
     assert last < 100
-    assert len([line for line in lines if line.startswith("epoch")]) == last
+    assert len([line for line in lines if re.match(r"epoch .* s, at most \d+ s left$", line)]) == last
     assert lines[-1].endswith(f"the last stopped after epoch {last}")
     assert all(len(f.history["train_loss"]) == f.best_epoch + 1 for f in fitted)
+
+
+def test_progress_is_said_after_the_first_epoch_and_each_fifth_part(poor, monkeypatch):
+    monkeypatch.setattr(engine, "QUIET_SECONDS", 300)
+    lines = []
+    quietly([student(poor, "direct")], poor, 10, progress=lines.append)
+    said = [re.fullmatch(r"epoch +(\d+) of 10 .* s, about \d+ s left", line) for line in lines[:-1]]
+    assert [int(match[1]) for match in said] == [1, 2, 4, 6, 8, 10]
 
 
 def test_progress_gives_the_mean_score_of_the_members_that_still_train(poor, monkeypatch):

@@ -192,6 +192,36 @@ def test_nothing_that_someone_may_still_write_is_swept(tmp_path):
     assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "b.json"]) and not any(p.exists() for p in swept)
 
 
+def test_a_container_of_the_same_host_name_is_another_machine(monkeypatch):
+    """Its processes have numbers of their own: by those a live writer on a shared disk would be taken for dead."""
+    here = files._machine()
+    assert here == files._machine() == files.MACHINE
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "readlink", lambda path: "pid:[1]")
+        another_container = files._machine()
+    with monkeypatch.context() as patch:
+        patch.setattr(files.Path, "read_text", lambda path: "another boot")
+        another_computer = files._machine()
+    with monkeypatch.context() as patch:  # neither is there
+        patch.setattr(files.Path, "read_text", lambda path: os.stat("/nowhere"))
+        patch.setattr(files.os, "readlink", lambda path: os.stat("/nowhere"))
+        by_name = files._machine()
+        patch.setattr(files.platform, "node", lambda: "another name")
+        assert len({here, another_container, another_computer, by_name, files._machine()}) == 5
+
+
+def test_so_is_a_real_one():
+    inside = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    if not shutil.which("unshare") or subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("no namespaces may be made here")
+    say = [sys.executable, "-c", "import platform; from rdpd_nb import files; print(platform.node(), files.MACHINE)"]
+    said = [
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        for command in (say, say, [*inside, *say])
+    ]
+    assert said[0] == said[1] and said[2][0] == said[0][0] and said[2][1] != said[0][1]
+
+
 def test_a_folder_is_swept_once_a_process(tmp_path):
     ended = subprocess.Popen(["true"])
     ended.wait()

@@ -544,8 +544,17 @@ def test_a_wrong_value_is_named_with_its_row(tmp_path, table, column, value):
     row = 5 if table == "CHARTEVENTS" else 2
     said = refusal(changed(tmp_path, table, column, value, row=row))
     assert said.startswith(f"{tmp_path / table}.csv, row {row}: {column} ")
-    assert "is empty where" in said if value == "" else " where " in said
+    assert "is empty where a number is expected;" in said if value == "" else " where " in said
     assert "download it again" in said
+
+
+def test_a_code_of_another_form_beside_the_primary_diagnosis(tmp_path):
+    """Only the primary diagnosis of an admission is used: another cannot keep all of MIMIC-III from being read."""
+    others = [(2, 7, 70, 2, "A41.9"), (3, 7, 70, 3, "sepsis"), (4, 7, 70, "", "38"), (5, 7, 70, 4, "")]
+    tables = ONE_PATIENT | {"CHARTEVENTS": CHART}
+    alone = read(write(tmp_path, tables))
+    r = read(write(tmp_path, tables | {"DIAGNOSES_ICD": tables["DIAGNOSES_ICD"] + others}))
+    assert r.label.tolist() == alone.label.tolist() and r.ledger.rows == alone.ledger.rows
 
 
 @pytest.mark.parametrize("value", ["700.0", "700.", " 700", "0700"])

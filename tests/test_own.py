@@ -646,6 +646,7 @@ PARAMETERS = {
     ),
     "no of YAML, a title": ({"classes": {False: ["0"], "ill": ["1"]}}, r"^classes: False is no text; quote titles"),
     "yes of YAML, in a list": ({"classes": ["0", True]}, r"^classes: True is no text; quote titles"),
+    "an empty value of a class": ({"classes": {"a": [0, ""], "b": [1]}}, r"^classes: 'a' has no title, .* or an empty"),
     "a class without value": ({"classes": {"a": [], "b": [1]}}, r"^classes: 'a' has no title, no value of the label"),
     "no such column": ({"subject": "age "}, r"labels\.csv: no column 'age '; did you mean 'age'\?"),
 }

@@ -9,6 +9,7 @@ import pytest
 
 from rdpd_nb.data import pamap2
 from rdpd_nb.errors import UserError
+from rdpd_nb.files import sum_of
 
 WALKING, LYING, ROPE = 4, 1, 24
 CLASSES = pamap2.SPEC.classes
@@ -370,6 +371,19 @@ def test_times_that_are_not_of_a_file_as_published(tmp_path, case):
     path = write(tmp_path / "Protocol", lines)
     message = refusal(tmp_path)
     assert all(words in message for words in (str(path), *expected)), message
+
+
+def test_a_file_as_published_is_read_whatever_its_times(tmp_path, monkeypatch):
+    """Its sum says that it is the publisher's: what this reader expects of times cannot be held against it."""
+    lines = timed([*TIMES[:20], *TIMES[18:38]], [WALKING] * 40)
+    path = write(tmp_path / "Protocol", lines)
+    monkeypatch.setitem(pamap2.SHA256, "subject102.dat", sum_of(path))
+    assert ORDER in refusal(tmp_path)  # under another's name
+    monkeypatch.setitem(pamap2.SHA256, "subject101.dat", sum_of(path))
+    r = read(tmp_path)
+    assert counted(r).tolist() == [i + 0.5 for i in range(0, 40, 2)] and r.stop.tolist() == [10, 20]
+    ledger = {row["step"]: row for row in r.ledger.rows}
+    assert ledger["rows whose time does not go on, in a file as published: each begins a bout"]["rows"] == 1
 
 
 def test_times_may_be_rounded_otherwise(tmp_path):

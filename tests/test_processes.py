@@ -106,3 +106,10 @@ def test_a_run_that_is_ending_is_waited_for_and_one_that_goes_on_is_named(tmp_pa
     with reproduce._locked(tmp_path):
         assert held.poll() is not None or held.wait(2) == 0
     held.stdout.close()
+
+
+def test_whether_a_process_runs():
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    assert processes.runs(os.getpid()) and processes.runs(1)
+    assert not processes.runs(ended.pid) and not processes.runs(2**70)

@@ -278,20 +278,45 @@ def test_identical_parts(tmp_path, base):
     for channel in CHANNELS:
         shutil.copy(signal(base, "train", channel), signal(base, "test", channel))
     shutil.copy(base / "train" / "y_train.txt", base / "test" / "y_test.txt")
+    (base / "test" / "subject_test.txt").write_text("2\n" * 4)
     first, second = (signal(base, part, CHANNELS[0]) for part in ("train", "test"))
-    assert f"{second}, line 1: the same numbers as {first}, line 1;" in refusal(tmp_path)
+    assert f"{second}: 4 of its 4 lines are those of {first};" in refusal(tmp_path)
 
 
 def test_a_window_of_the_training_part_in_the_test_part(tmp_path, base):
-    line = signal(base, "train", CHANNELS[0]).read_text().splitlines()[3]
-    edit_line(signal(base, "test", CHANNELS[0]), 2, lambda _: line)
+    """Five of its nine signals are enough."""
+    for channel in CHANNELS[4:]:
+        line = signal(base, "train", channel).read_text().splitlines()[3]
+        edit_line(signal(base, "test", channel), 2, lambda _, line=line: line)
     first, second = (signal(base, part, CHANNELS[0]) for part in ("train", "test"))
-    assert f"{second}, line 2: the same numbers as {first}, line 4;" in refusal(tmp_path)
+    said = f"{second}, line 2: 5 of the nine signals of this window are those of {first}, line 4;"
+    assert said in refusal(tmp_path)
+
+
+def test_equal_lines_that_are_no_copy(tmp_path, base):
+    """A sensor may stand still: four of nine signals, or half of a file, are counted and read."""
+    for channel in CHANNELS[5:]:
+        line = signal(base, "train", channel).read_text().splitlines()[3]
+        edit_line(signal(base, "test", channel), 2, lambda _, line=line: line)
+    line = signal(base, "train", CHANNELS[0]).read_text().splitlines()[0]
+    for number in (3, 4):
+        edit_line(signal(base, "train", CHANNELS[1]), number, lambda _: line)
+    r = read(tmp_path)
+    assert len(r.label) == 7 and r.series.reshape(7, 128, 9)[2, 0, :2].tolist() == pytest.approx([0.02, 0])
+    ledger = {row["step"]: row for row in r.ledger.rows}
+    assert ledger["lines of a signal that are the same as another's, kept"]["values"] == 6 * 128
 
 
 def test_a_channel_that_is_a_copy_of_another(tmp_path, base):
-    shutil.copy(signal(base, "train", CHANNELS[0]), signal(base, "train", CHANNELS[1]))
-    assert f"{signal(base, 'train', CHANNELS[1])}, line 1: the same numbers as " in refusal(tmp_path)
+    """Also where one of the other part is longer or shorter."""
+    one, other = signal(base, "train", CHANNELS[0]), signal(base, "train", CHANNELS[1])
+    was = other.read_text()
+    shutil.copy(one, other)
+    assert f"{other}: 4 of its 4 lines are those of {one}; download them again." in refusal(tmp_path)
+    other.write_text(was)
+    test = signal(base, "test", CHANNELS[0])
+    test.write_text("".join(one.read_text().splitlines(keepends=True)[:3]))
+    assert f"{test}: 3 of its 3 lines are those of {one};" in refusal(tmp_path)
 
 
 def test_layouts_of_spaces(tmp_path, base):

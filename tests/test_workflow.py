@@ -107,6 +107,27 @@ def test_done_work_is_not_redone_but_a_lost_record_and_one_with_other_parameters
     assert {name for name in before if before[name] != after[name]} == {lost, foreign, last}, "the last draws them all"
 
 
+def test_a_dry_run_lists_what_cannot_be_believed_and_leaves_it(done):
+    results = done / "results/tiny/ptbdb/lead_i"
+    notebook, record = results / "direct.ipynb", results / "kd.json"
+    whole = {path: (path.read_bytes(), path.stat()) for path in (notebook, record)}
+    for path, (content, stat) in whole.items():
+        path.write_bytes(content[: len(content) // 2])
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    before = files_of(done / "results", "*[bn]")
+    try:
+        said = run(done, "--profile", "tiny", "--dry-run")
+        assert files_of(done / "results", "*[bn]") == before and said.returncode == 0
+    finally:
+        for path, (content, stat) in whole.items():
+            path.write_bytes(content)
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert said.stdout.count("; it is made again.") == 2
+    log = (done / "results/tiny/snakemake.log").read_text()
+    again = {f"ptbdb/lead_i/{name}" for name in ("direct", "kd", STUDENT_METHODS[-1])} | {"tables"}
+    assert set(re.findall(r"^Job \d+: (\S+)", log, re.MULTILINE)) == again
+
+
 def test_other_parameters_make_everything_stale_and_a_dry_run_touches_no_record(done):
     before, written = times(done / "results"), files_of(done, "*.yaml")
     assert run(done, "--profile", "tiny", "--epochs", "2", "--dry-run").returncode == 0

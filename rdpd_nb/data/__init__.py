@@ -122,16 +122,15 @@ def load(
         code = stamps.code(f"{__name__}.cache") + Path(module.__file__).read_text()
     stamp = fingerprint(stamps.raw(folder, files), code)
     cached = data_folder() / "cache" / f"{dataset}-{source}-{stamp}"
-    for _ in range(2):
-        damaged = os.path.lexists(cached)
-        if damaged:
-            try:
-                return cache.read(cached, module.SPEC, view, source)
-            except cache.Damaged as why:
-                progress(f"{cached} is damaged ({why}): it is made again")
-        keep_from_git(data_folder())
-        progress(f"reading {len(files)} raw files of {module.SPEC.title} ({source}) ...")
-        _fill(cached, module, folder, source, progress, over=damaged)
+    damaged = os.path.lexists(cached)
+    if damaged:
+        try:
+            return cache.read(cached, module.SPEC, view, source)
+        except cache.Damaged as why:
+            progress(f"{cached} is damaged ({why}): it is made again")
+    keep_from_git(data_folder())
+    progress(f"reading {len(files)} raw files of {module.SPEC.title} ({source}) ...")
+    _fill(cached, module, folder, source, progress, over=damaged)
     try:
         return cache.read(cached, module.SPEC, view, source)
     except cache.Damaged as why:

@@ -1,6 +1,5 @@
 """What readers share to check their files. Each fault is one sentence: what, where, what to do."""
 
-import hashlib
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..files import sum_of
 
 
 def require_folder(folder: Path, holds: str) -> None:
@@ -53,7 +53,7 @@ def check_sum(content: bytes, expected: str | None, what: str) -> None:
     """Compare the content of a file with its sum in the release's SHA256SUMS.txt, None where it has none there."""
     if expected is None:
         raise UserError(f"{what} is not in SHA256SUMS.txt; it is not of this release: take it out.")
-    if hashlib.sha256(content).hexdigest() != expected:
+    if sum_of(content) != expected:
         raise UserError(f"{what} differs from the published file (SHA-256 in SHA256SUMS.txt); download it again.")
 
 
@@ -63,9 +63,8 @@ def check_sums(folder: Path, sums: dict[str, str]) -> None:
         path = folder / name
         if not path.is_file():
             raise UserError(f"{path} is not in the download; nothing was kept, run the download again.")
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != expected:
-                raise UserError(f"{path} differs from the published file (SHA-256); nothing was kept, download again.")
+        if sum_of(path) != expected:
+            raise UserError(f"{path} differs from the published file (SHA-256); nothing was kept, download again.")
 
 
 def listed_sums(path: Path) -> dict[str, str]:

@@ -192,7 +192,12 @@ def _first_stays(db: "duckdb.DuckDBPyConnection", paths: dict[str, Path], ledger
             "a number that no other stay has",
         ),
         ("ICUSTAYS", "HADM_ID", of_several("HADM_ID", "SUBJECT_ID"), "an admission of nobody else"),
-        ("DIAGNOSES_ICD", "ICD9_CODE", f"NOT regexp_full_match(trim(ICD9_CODE), '{IS_CODE}')", "an ICD-9 code"),
+        (  # of the primary diagnosis, which alone is used
+            "DIAGNOSES_ICD",
+            "ICD9_CODE",
+            f"SEQ_NUM = 1 AND NOT regexp_full_match(trim(ICD9_CODE), '{IS_CODE}')",
+            "an ICD-9 code",
+        ),
     ):
         _refuse(db, table, paths[table], column, wrong, expected)
     codes, with_zero = db.execute("""

@@ -4,6 +4,7 @@ The paper does not have it; it is here because anyone can fetch it.
 The publisher cut the windows, half overlapping; each is a recording of its own here.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -86,7 +87,8 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
     """Both parts as recordings of one window each. Without subject files, blocks of windows stand for subjects."""
     by_blocks = _path(folder, "train", "subject") not in files(folder)
     signals, subjects, labels, ledger = [], [], [], Ledger()
-    lines: dict[bytes, tuple[Path, int]] = {}  # numbers of a line -> where they stand
+    lines: dict[bytes, tuple[str, str, int]] = {}  # numbers of a line -> part, channel, window where they stand first
+    equal: Counter[tuple] = Counter()  # pairs of signal files, and of windows: how many lines they share
     for part in WINDOWS:
         label = _whole(_path(folder, part, "y"), "label", range(1, len(SPEC.classes) + 1)) - 1
         labels.append(label)
@@ -96,11 +98,10 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
             values = _signal(path, LIMITS[name.split("_")[1]])
             _require_count(path, values, label)
             for number, line in enumerate(values, 1):
-                twin = lines.setdefault(line.tobytes(), (path, number))
-                if twin != (path, number):
-                    raise UserError(
-                        f"{path}, line {number}: the same numbers as {twin[0]}, line {twin[1]}; download them again."
-                    )
+                twin = lines.setdefault(line.tobytes(), (part, name, number))
+                if twin != (part, name, number):
+                    equal[("file", part, name), ("file", *twin[:2])] += 1
+                    equal[("window", part, number), ("window", twin[0], twin[2])] += 1
             signals[-1][:, :, d] = values
         if by_blocks:
             subjects.append(1000 * len(labels) + np.arange(len(label)) // BLOCK)
@@ -112,6 +113,9 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         who = {"blocks" if by_blocks else "subjects": len(np.unique(subjects[-1]))}
         ledger.add(f"windows read, {part} part", rows=len(label) * SPEC.length, records=len(label), **who)
         progress(f"  {part}: {len(label):,} windows")
+    _require_no_copy(folder, equal, dict(zip(WINDOWS, map(len, labels), strict=True)))
+    if twice := sum(count for (one, _), count in equal.items() if one[0] == "file"):
+        ledger.add("lines of a signal that are the same as another's, kept", values=twice * SPEC.length)
     ledger.add("values missing or carried forward (a file with one is refused)", values=0)
     if by_blocks:
         ledger.add(f"no subject files: blocks of {BLOCK} windows stand for subjects", records=sum(map(len, labels)))
@@ -124,6 +128,24 @@ def read(folder: Path, progress: Callable[[str], None] = print) -> Recordings:
         statistics={"subjects": None} if by_blocks else {},
         subjects_are_blocks=by_blocks,
     )
+
+
+def _require_no_copy(folder: Path, equal: Counter[tuple], windows: dict[str, int]) -> None:
+    """UserError where more than half of a file, or of a window's nine signals, are another's.
+
+    A window that is there twice could train and test. A line alone may be so by chance: a sensor can stand still.
+    """
+    for ((kind, part, which), (_, other_part, other)), count in equal.items():
+        if kind == "file" and 2 * count > windows[part]:
+            one, twin = _path(folder, part, which), _path(folder, other_part, other)
+            shared = f"{count:,} of its {windows[part]:,} lines"
+            raise UserError(f"{one}: {shared} are those of {twin}; download them again.")
+        if kind == "window" and 2 * count > len(SPEC.channels):
+            one, twin = _path(folder, part, SPEC.channels[0]), _path(folder, other_part, SPEC.channels[0])
+            raise UserError(
+                f"{one}, line {which}: {count} of the nine signals of this window are those of {twin}, line {other}; "
+                "download them again."
+            )
 
 
 def _signal(path: Path, limit: float) -> np.ndarray:

@@ -39,12 +39,12 @@ def train(
     members: Sequence,
     windows: Windows,
     epochs: int,
-    device: str = "auto",
-    patience: int = 0,
-    updates: Sequence[int] = (),
-    checkpoints: Path | None = None,
-    progress: Callable[[str], None] = print,
-    keep: bool = False,
+    device: str,
+    patience: int,
+    updates: Sequence[int],
+    checkpoints: Path | None,
+    progress: Callable[[str], None],
+    keep: bool,
 ) -> list[dict]:
     """Train all members at once; for each the fields of `training.Fitted`. Arguments as in `training.fit`."""
     keep_freed_memory()
@@ -89,7 +89,7 @@ def train(
 
 @torch.no_grad()
 def forward(
-    models: Sequence[RCNN], windows: Windows, members: Sequence, indices: Sequence[np.ndarray], device: str = "auto"
+    models: Sequence[RCNN], windows: Windows, members: Sequence, indices: Sequence[np.ndarray], device: str
 ) -> list[tuple[Tensor, Tensor]]:
     """Log attention (n, M) and logits (n, C) of each model on its own windows, on the CPU, in evaluation mode.
 

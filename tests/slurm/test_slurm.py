@@ -84,6 +84,14 @@ def queue() -> list[str]:
     return ask("squeue", "--noheader", "--format", "%i").split()
 
 
+def all_submitted() -> bool:
+    """Whether no job has been added for five seconds: without slurmctld `sbatch` blocks, and Snakemake with it."""
+    latest = ["squeue", "--noheader", "--format", "%i", "--states", "all", "--sort", "-i"]
+    before = ask(*latest).split()[:1]
+    time.sleep(5)
+    return before == ask(*latest).split()[:1]
+
+
 class Slurm:
     """A cluster of this machine; its daemons are children of this process."""
 
@@ -238,6 +246,8 @@ def test_a_run_on_slurm_with_all_sorts_killed_leaves_what_a_run_on_this_machine_
     _, papermill, job = running(run, "all/teacher")
     print(f"job {job}, the teacher: its kernel is killed by kill -9")
     papermill.children()[0].kill()
+    running(run, *STUDENTS)
+    until(all_submitted)
     first, _, job = running(run, *STUDENTS)
     print(f"job {job}, {first}, runs; slurmctld and slurmd are killed by kill -9 until Snakemake has asked in vain")
     slurm.end()

@@ -3,9 +3,11 @@ window, never a bare traceback."""
 
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from rdpd_nb import data
 from rdpd_nb.data.windows import Windows
@@ -66,3 +68,18 @@ def well_said(sentence: str, names: str = "") -> None:
     assert names in sentence, f"it does not name {names}: {sentence}"
     assert "Traceback" not in sentence and "\n\n" not in sentence, sentence
     assert 20 < len(sentence) < LONGEST + 400, f"{len(sentence)} characters: {sentence[:2000]}"
+
+
+def made_once(
+    folders: pytest.TempPathFactory, makers: dict[str, Callable], read: Callable[[str, Path], Windows]
+) -> Callable[[str], tuple[Path, Windows]]:
+    """What gives the folder of a whole set, and what is read from it, by the set's name."""
+
+    @cache
+    def give(name: str) -> tuple[Path, Windows]:
+        folder = folders.mktemp("whole") / "raw"
+        folder.mkdir()
+        makers[name](folder)
+        return folder, read(name, folder)
+
+    return give

@@ -97,18 +97,7 @@ def read(name: str, folder: Path):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The folder of a whole set, and what is read from it, by name; made once."""
-    made = {}
-
-    def give(name: str):
-        if name not in made:
-            folder = tmp_path_factory.mktemp("whole") / "raw"
-            folder.mkdir()
-            MAKERS[name](folder)
-            made[name] = folder, read(name, folder)
-        return made[name]
-
-    return give
+    return outcome.made_once(tmp_path_factory, MAKERS, read)
 
 
 @pytest.fixture

@@ -330,6 +330,15 @@ def leading_zeros_lost(cell: str) -> str:
     return cell.lstrip("0")
 
 
+def codes_beside_the_primary(code: str) -> Callable[[Rows], None]:
+    def in_rows(rows: Rows) -> None:
+        place, column = rows[0].index("SEQ_NUM"), rows[0].index("ICD9_CODE")
+        for row in rows[1:]:
+            row[column] = row[column] if row[place] == "1" else code
+
+    return in_rows
+
+
 WHOLE_COLUMNS = {
     # As other programs save them.
     **{f"{table} {column} as 7.0": (each(table, column, text_of("{}.0")), HARMLESS)
@@ -383,6 +392,8 @@ WHOLE_COLUMNS = {
     "codes without zeros": (each("DIAGNOSES_ICD", "ICD9_CODE", leading_zeros_lost), COUNTED),
     "codes as numbers": (each("DIAGNOSES_ICD", "ICD9_CODE", text_of("{}.0")), REFUSED),
     "codes of ICD-10": (each("DIAGNOSES_ICD", "ICD9_CODE", lambda cell: "I21.9"), REFUSED),
+    "codes of ICD-10 beside the primary": (
+        lambda folder: rewrite(folder, "DIAGNOSES_ICD", codes_beside_the_primary("I21.9")), HARMLESS),
     "codes of two digits": (each("DIAGNOSES_ICD", "ICD9_CODE", lambda cell: cell[:2]), REFUSED),
     # Ids of others.
     "ICUSTAY_ID all one": (each("ICUSTAYS", "ICUSTAY_ID", lambda cell: "200001"), REFUSED),

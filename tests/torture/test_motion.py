@@ -114,18 +114,7 @@ def small():
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The folder of a whole set, and its windows, by name; made once."""
-    made = {}
-
-    def give(name: str):
-        if name not in made:
-            folder = tmp_path_factory.mktemp("whole") / "raw"
-            folder.mkdir()
-            MAKERS[name](folder)
-            made[name] = folder, outcome.read(name.split()[0], folder)
-        return made[name]
-
-    return give
+    return outcome.made_once(tmp_path_factory, MAKERS, lambda name, folder: outcome.read(name.split()[0], folder))
 
 
 @pytest.fixture
@@ -542,6 +531,8 @@ WHOLE = {
     ("uci_har", "a window of the test part in the training part"): (one_window_of_the_other_part, REFUSED),
     ("uci_har", "a window twice"): (
         every("*_train.txt", table(lambda rows: [*rows[:3], rows[2], *rows[3:]], "\n")), REFUSED),
+    ("uci_har", "a line twice in one channel"): (
+        of(f"{LAST}/total_acc_z_test.txt", table(lambda rows: [rows[0], rows[0], *rows[2:]], "\n")), COUNTED),
     ("uci_har", "a window less in one channel"): (
         of(f"{LAST}/total_acc_z_test.txt", table(lambda rows: rows[1:])), REFUSED),
     ("uci_har", "a channel twice"): (copy(f"{LAST}/body_acc_x_test.txt", f"{LAST}/total_acc_x_test.txt"), REFUSED),
