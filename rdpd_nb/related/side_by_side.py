@@ -2,10 +2,8 @@
 
 Two questions, kept apart:
 
-(a) the same people: rich channels of the training windows teach a student of the poor ones (Direct, KD, generalised
-    distillation, RDPD), all the students of RDPD's harness;
-(b) another domain: windows of one ICU (or person) have labels, those of another have few or none (source only,
-    GDDA-SVM on features of windows, UNI-KD), on the poor channels alone.
+(a) the same people: rich channels of the training windows teach a student of the poor ones, RDPD's harness's own;
+(b) another domain: windows of one ICU (or person) have labels, those of another few or none; poor channels alone.
 
 Generalised distillation here is Lopez-Paz and others' (ICLR 2016, arXiv 1511.03643) with the harness's networks.
 Shapes: n windows of l samples, D channels, F features, C classes.
