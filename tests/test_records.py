@@ -20,6 +20,7 @@ from rdpd_nb import data, jobs, params, record_file, records, reproduce
 from rdpd_nb.errors import UserError
 from rdpd_nb.files import read_json, replace_file, replace_folder, root, sum_of, write_json
 from rdpd_nb.models import RCNN
+from rdpd_nb.run import RELATED
 from rdpd_nb.training import Fitted, Member, make_members, predict
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -322,7 +323,8 @@ def test_the_committed_copies_are_read_and_all_of_a_data_set_are_of_the_same_win
     marks = {}
     for path in (REPOSITORY / "figures" / profile / "records").rglob("*.json"):
         record = records.read_record(path)
-        marks.setdefault(record["dataset"], set()).add(record["fingerprint"])
+        if record["dataset"] != RELATED:  # another system's is of its task
+            marks.setdefault(record["dataset"], set()).add(record["fingerprint"])
     assert len(marks) >= 4 and {len(found) for found in marks.values()} == {1}
 
 
