@@ -31,6 +31,7 @@ from rdpd_nb.jobs import Job
 from rdpd_nb.records import read_record
 from rdpd_nb.reproduce import usable_cores
 from rdpd_nb.run import RELATED, Run
+from rdpd_nb.systems import SYSTEMS
 
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s]+)")  # of Markdown, to a file
 SHOWN_BY = re.compile(r"^#+ +(Scores|The ledger)", re.MULTILINE)  # the section that has a table's numbers
@@ -38,6 +39,7 @@ SAVED = re.compile(r"save_figure\(\s*run,\s*f?\"([^\"]+)\"")  # by a cell
 FACTS = ("source", "git_commit", "device", "seconds", "fingerprint")  # of a record, beside the versions
 OTHERS = "Other systems, in the same harness"
 SIMULATED = "Numbers and plots of ours show that the pipeline works; they say nothing about the paper's numbers."
+SIMULATED_TASK = ":::{admonition} Simulated data\n:class: warning\n\n" + SIMULATED + "\n:::\n\n"
 CREDENTIALED = "These pages show what is derived from MIMIC-III. If yours is not the open demo, keep them to yourself."
 
 
@@ -263,7 +265,9 @@ class Site:
                 links += f" and its record {self.download(record, f'{name}.json')}"
                 tail = self.record(name, of_row.get(name))
             dataset, view, last = name.split("/")
-            head = f"{self.warnings(dataset)}Executed by `make reproduce`, profile `{self.run.profile}`: {links}"
+            twin = dataset == RELATED and SYSTEMS[last].tasks.get(view) == "simulated"
+            head = (SIMULATED_TASK if twin else "") + self.warnings(dataset)
+            head += f"Executed by `make reproduce`, profile `{self.run.profile}`: {links}"
             head += f", as committed in {place.name}.\n" if name in self.archived else ".\n"
             title = self.page(text, place, f"runs/{name}.ipynb", head, tail, job)  # '# 7. RDPD: PAMAP2, Wrist'
             words = re.sub("^[#0-9. ]+|: [^:]*$", "", title)

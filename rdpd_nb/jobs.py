@@ -1,5 +1,6 @@
 """The notebooks of a reproduction, each with its parameters. What waits for what stands in the Snakefile."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,7 +12,7 @@ import yaml
 from . import data, params, stamps
 from .data import SPECS
 from .errors import UserError
-from .files import replace_file, root
+from .files import read_json, replace_file, root
 from .paper import METHODS, STUDENT_METHODS
 from .run import OWN, RELATED
 from .systems import SYSTEMS
@@ -172,11 +173,12 @@ def marks(job: Job) -> dict[str, str]:
         return {"notebook": stamps.notebook(notebook), "package": stamps.code(*stamps.imported(notebook))}
     if job.name.startswith(f"{RELATED}/"):
         system = job.name.rpartition("/")[2]
-        package = stamps.code(f"rdpd_nb.related.{system}")
+        printed = read_json(root() / "rdpd_nb/related/published.json", "take it back with git").get(system)
         return {
             "notebook": stamps.notebook(notebook),
-            "package": package,
+            "package": stamps.code(f"rdpd_nb.related.{system}"),
             "raw files": _raw_of(system, p["task"], p["raw"]),
+            "published": data.fingerprint(json.dumps(printed)),
         }
     raw_files, writers = _origin(p["dataset"], p["source"], p["raw"])
     modules = [data.DATASETS[p["dataset"]].__name__, "rdpd_nb.data.cache", *writers]

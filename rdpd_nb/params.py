@@ -204,6 +204,7 @@ def check_related(what: str, related: Any, common: tuple[str, ...] = ("task",)) 
         wanted = (*common, *SYSTEMS[name].takes)
         if wrong := _listed(set(own) ^ set(wanted)):
             raise UserError(f"{what}: related.{name}: {wrong} unknown or missing; it has {', '.join(wanted)}.")
+        _require(f"{what}: related.{name}: task", "task", own["task"])
 
 
 class _Strict(yaml.SafeLoader):
@@ -260,7 +261,9 @@ def check_settings(settings: dict[str, Any]) -> None:
             raise UserError(
                 f"the settings of '{dataset}' lack {missing}: an older version wrote them; run `make reproduce` again."
             )
-    check_related("the settings", settings.get("related"), ("task", "raw"))
+    if "related" not in settings:
+        raise UserError("the settings lack related: an older version wrote them; run `make reproduce` again.")
+    check_related("the settings", settings["related"], ("task", "raw"))
     sweeps = settings["sweeps"]
     if not isinstance(sweeps, dict | None):
         raise UserError(f"sweeps is {short(sweeps)}; it should hold {', '.join(SWEEPS)}, or nothing.")

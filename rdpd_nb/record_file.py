@@ -54,6 +54,8 @@ def _faults(record: dict, path: Path) -> Iterator[str]:
         if not isinstance(record[field], str):
             yield f"{field} is {short(record[field])} where a text should be"
     if of[0] == RELATED:
+        if not isinstance(parameters, dict):
+            yield f"parameters is {short(parameters)} where settings by name should be"
         yield from _faults_of_rows(record.get("rows"))
         return
     if not isinstance(parameters, dict) or not _wholes(parameters.get("seeds")) or not _whole(parameters.get("epochs")):

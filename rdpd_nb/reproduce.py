@@ -87,6 +87,8 @@ def run(settings: dict[str, Any], cores: int, extra: list[str], cluster: str = "
     for dataset, own in settings["datasets"].items():
         seeds = f"{len(own['seeds'])} seed{'s' * (len(own['seeds']) > 1)}"
         print(f"  {dataset}: {own['source']} data, {seeds}, {own['epochs']} epochs at most", flush=True)
+    for system, own in settings["related"].items():
+        print(f"  {system}: {own['task']}, as the profile has it", flush=True)
     config, began = folder / "settings.yaml", time.time()
     written = [config, *(folder / f"{job.name}.parameters.yaml" for job in jobs)]
     with _locked(folder) as lock, _put_back(written if dry else []):

@@ -123,6 +123,10 @@ def test_a_wrong_parameter_is_one_sentence(run, other, words):
         ({"made_upp": {}}, "related has 'made_upp'"),
         ({"made_up": {"task": "small"}}, "related.made_up: seeds unknown or missing"),
         ({"made_up": 3}, "should give settings"),
+        (
+            {"made_up": {"task": ["small"], "seeds": [1]}},
+            r"task is \['small'\]; it should be the name of a task",
+        ),
     ],
 )
 def test_what_a_profile_says_of_them_is_checked(run, of_profile, words):
@@ -140,6 +144,26 @@ def test_their_jobs_stand_before_the_tables_and_only_where_no_data_set_is_named(
                            "curve_large.csv")  # fmt: skip
     named = jobs.plan(jobs.read_settings("tiny", {"datasets": ["ptbdb"]}))
     assert not [job for job in named if job.name.startswith("related/")]
+
+
+def test_settings_of_an_older_version_and_a_record_without_settings_are_one_sentence(run):
+    settings = jobs.read_settings("tiny")
+    del settings["related"]
+    with pytest.raises(UserError, match="lack related: an older version wrote them; run `make reproduce` again"):
+        jobs.plan(settings)
+    related.save(run, ROWS)
+    path = run.record_path("made_up")
+    write_json(path, {**read_record(path), "parameters": []})
+    with pytest.raises(UserError, match="parameters is .* where settings by name should be"):
+        read_record(path)
+
+
+def test_a_corrected_published_number_makes_its_system_be_run_again(monkeypatch):
+    job = next(job for job in jobs.plan(jobs.read_settings("demo")) if job.name == "related/digits/hinton")
+    before, printed = jobs.marks(job), related.published("hinton")
+    monkeypatch.setattr(jobs, "read_json", lambda path, again: {"hinton": printed | {"temperature": 21}})
+    after = jobs.marks(job)
+    assert {name for name in before if before[name] != after[name]} == {"published"}
 
 
 def test_raw_files_that_are_not_there(run, tmp_path):

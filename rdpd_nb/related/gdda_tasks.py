@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from .. import anchor, data
 from ..data.checks import file_fault
 from ..errors import UserError
-from . import raw_folder
+from .places import raw_folder
 
 OFFICE = {"amazon": 2817, "webcam": 795, "dslr": 498}  # rows
 SHIFTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # of an image of a digit

@@ -19,7 +19,7 @@ from scipy import signal
 from ..data.checks import require_files
 from ..errors import UserError
 from ..files import sum_of
-from . import embedded_folder
+from .places import embedded_folder
 
 
 class Task(NamedTuple):
