@@ -10,6 +10,7 @@ from website import Site
 
 from rdpd_nb import params, report, reproduce
 from rdpd_nb.errors import UserError
+from rdpd_nb.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[2]
 NAN, INF = float("nan"), float("inf")
@@ -110,10 +111,56 @@ def test_a_parameter_of_own_sensors(name, value):
     one_line(sentence, report.NOTEBOOK)
 
 
+OTHERS = {  # the parameters of other systems' notebooks, as the demo has them
+    SYSTEMS[name].notebook: own | {"raw": "", "profile": "demo", "results": "results"}
+    for name, own in params.read_profile("demo")["related"].items()
+}
+OF_OTHERS = {
+    "task": ["", "Digits", "digit", "../digits", 5, ["digits"], True],
+    "raw": WRONG["raw"], "profile": WRONG["profile"], "results": WRONG["results"], "seeds": WRONG["seeds"],
+    **dict.fromkeys(("epochs", "teacher_epochs", "adaptation_epochs"), WRONG["epochs"]),
+    "temperatures": [1, [], [0], [-1.0], ["1"], [1, 1], [True], [1e300], [NAN], [INF]],
+    **dict.fromkeys(("alpha", "C", "strength", "sampling"), [-0.1, "0.5", True, [0.5], 1e300, {}]),
+    "imitation": [0.5, [], [-0.1], [1.1], ["0"], [0, 0], [NAN], [True]],
+    "unlabelled": [5, [], [-1], [0.5], ["5"], [5, 5], [True], [10**30]],
+    "shots": [5, [], [0], [0.5], ["5"], [5, 5], [True], [10**30]], "sources": [0, 6, 1.5, "4", True, [4]],
+    "temperature": OF_SENSORS["temperature"],
+    "scenarios": [[], [2, 11], [[2]], [[2, 11, 3]], [[2, 2]], [["2", "11"]], [[2, 11], [2, 11]], "2 to 11", [[2.0, 3]],
+                  [5]],
+    "alternatives": ["detached", [5], ["detached", "detached"], [["detached"]], {"detached": True}],
+    **dict.fromkeys(("draws", "draws_of_choices"), [5, 0, -1, 10**6, 7.5, "100", True, [100]]),
+    "teacher_steps": [[], {}, [3, 5], {"mackey_glass": [3, 5]}, "3"], "teacher_reads_now": [0, 1, "False", []],
+    "choose": ["", "Accuracy", 5, ["accuracy"]], "pm25_rows": ["", "Block", 5, ["block"]],
+    "pm25_hours": [0, 49, 1.5, "1", True, [1]],
+}  # fmt: skip
+
+
+def cases_of_others() -> list:
+    wrong = {notebook: {name: OF_OTHERS[name] for name in own} for notebook, own in OTHERS.items()}
+    return [pytest.param(notebook, *case.values, id=f"{notebook[:2]}: {case.id}")
+            for notebook in wrong for case in cases(wrong[notebook])]  # fmt: skip
+
+
+@pytest.mark.parametrize(("notebook", "name", "value"), cases_of_others())
+def test_a_parameter_of_another_system(notebook, name, value):
+    wrong = OTHERS[notebook] | {name: value}
+    one_line(said(lambda: params.check(notebook, wrong), "other systems", names=name), notebook)
+
+
+def test_every_parameter_of_other_systems_is_tried():
+    assert set().union(*OTHERS.values()) == set(OF_OTHERS)
+
+
+def good_of(notebook: str) -> dict:
+    if notebook in OTHERS:
+        return OTHERS[notebook]
+    return report.parameters("") if notebook == report.NOTEBOOK else given(notebook)
+
+
 @pytest.mark.parametrize("notebook", params.NOTEBOOKS)
 @pytest.mark.parametrize("name", ["epoch", "", "x" * 5000, "a\nb", "__class__", "Epochs", 5, None, "ünicode"])
 def test_a_name_that_is_no_parameter(notebook, name):
-    good = report.parameters("") if notebook == report.NOTEBOOK else given(notebook)
+    good = good_of(notebook)
     if "view" in good and notebook in ("01_preprocessing", "02_teacher"):
         good["view"] = "all"
     params.check(notebook, good)
@@ -122,7 +169,7 @@ def test_a_name_that_is_no_parameter(notebook, name):
 
 @pytest.mark.parametrize("notebook", params.NOTEBOOKS)
 def test_a_parameter_that_is_missing(notebook):
-    good = report.parameters("") if notebook == report.NOTEBOOK else given(notebook)
+    good = good_of(notebook)
     for name in good:
         less = {other: value for other, value in good.items() if other != name}
         said(lambda less=less: params.check(notebook, less), "parameters", names=f"'{name}' is missing")
