@@ -173,7 +173,7 @@ def marks(job: Job) -> dict[str, str]:
         return {"notebook": stamps.notebook(notebook), "package": stamps.code(*stamps.imported(notebook))}
     if job.name.startswith(f"{RELATED}/"):
         system = job.name.rpartition("/")[2]
-        printed = read_json(root() / "rdpd_nb/related/published.json", "take it back with git").get(system)
+        printed = read_json(Path(__file__).with_name(RELATED) / "published.json", "take it back with git").get(system)
         return {
             "notebook": stamps.notebook(notebook),
             "package": stamps.code(f"rdpd_nb.related.{system}"),

@@ -166,6 +166,16 @@ def test_a_corrected_published_number_makes_its_system_be_run_again(monkeypatch)
     assert {name for name in before if before[name] != after[name]} == {"published"}
 
 
+def test_a_job_in_a_project_of_the_users_own(tmp_path, monkeypatch):
+    """One that has notebooks and profiles, and not the package: its published numbers come with the package."""
+    job = next(job for job in jobs.plan(jobs.read_settings("demo")) if job.name == "related/digits/hinton")
+    before, project = jobs.marks(job), root()
+    for name in ("notebooks", "profiles"):
+        (tmp_path / name).symlink_to(project / name)
+    monkeypatch.chdir(tmp_path)
+    assert root() == tmp_path and jobs.marks(job) == before
+
+
 def test_raw_files_that_are_not_there(run, tmp_path):
     with pytest.raises(UserError, match=r"no raw files in .*/mnist; get them\."):
         related.raw_folder("mnist", str(tmp_path), "get them.")

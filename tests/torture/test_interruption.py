@@ -34,6 +34,7 @@ labelled: 1.0
 device: cpu
 switches: {}
 sweeps:
+related: {hinton: {task: digits, seeds: [0], epochs: 12, teacher_epochs: 12, temperatures: [20], alpha: 0.9}}
 """
 
 
@@ -82,7 +83,7 @@ class Project:
     def checkpoints(self, since: float = 0) -> list[Path]:
         """Those there are, written after a time; one that is gone meanwhile is not."""
         found = []
-        for path in self.results.glob("long/ptbdb/*/*.checkpoints/*.safetensors"):
+        for path in self.results.glob("long/**/*.checkpoints/**/*.safetensors"):
             with suppress(FileNotFoundError):
                 found += [path] * (path.stat().st_mtime > since)
         return found
@@ -221,6 +222,7 @@ def training(project) -> Iterator[subprocess.Popen]:
 ROUNDS = {
     "**/*": 6 * ["start", "checkpoint"],
     "**/lead_i/rdpd.*": 2 * ["start", "checkpoint"],
+    "**/digits/hinton.*": 2 * ["start", "checkpoint"],
     "**/tables.ipynb": 4 * ["start"],
 }
 
