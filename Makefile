@@ -47,7 +47,7 @@ $(VENV)/.ready-%: profiles/%/requirements.txt $(VENV)/.ready
 	@$(LOCKED) -r $<
 	@touch $@
 
-reproduce: setup $(if $(wildcard profiles/$(CLUSTER)/requirements.txt),$(VENV)/.ready-$(CLUSTER))  ## run the paper's pipeline; PROFILE, DATASETS, SOURCE, RAW, SEEDS, EPOCHS, SCALE, DEVICE, RESULTS, CORES, CLUSTER=slurm
+reproduce: setup $(if $(wildcard profiles/$(CLUSTER)/requirements.txt),$(VENV)/.ready-$(CLUSTER))  ## run the paper's pipeline and the other systems; PROFILE, DATASETS, SOURCE, RAW, SEEDS, EPOCHS, SCALE, DEVICE, RESULTS, CORES, CLUSTER=slurm
 	@$(BIN)/python -m rdpd_nb.reproduce --profile "$(PROFILE)" --datasets "$(DATASETS)" --source "$(SOURCE)" \
 		--raw "$(RAW)" --seeds "$(SEEDS)" --epochs "$(EPOCHS)" --scale "$(SCALE)" --device "$(DEVICE)" \
 		--results "$(RESULTS)" --cores "$(CORES)" --cluster "$(CLUSTER)"

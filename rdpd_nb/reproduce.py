@@ -25,7 +25,7 @@ import yaml
 from . import cluster as clusters
 from . import params, processes
 from .errors import UserError, short
-from .files import loads, replace_file, root
+from .files import MACHINE, loads, replace_file, root
 from .jobs import Job, check_data, plan, read_settings, write_parameters
 from .kinds import KINDS, MOST_SEEDS
 from .record_file import other_files, read_record
@@ -138,14 +138,15 @@ def _locked(folder: Path) -> Iterator[int]:
     with lock:
         while not _lock(lock):
             lock.seek(0)
-            pid, _, host = lock.read().strip().partition(" on ")
-            killed = host == socket.gethostname() and pid.isdecimal() and not processes.runs(int(pid))
+            who, _, machine = lock.read().strip().partition("\n")
+            pid, _, host = who.partition(" on ")
+            killed = machine == MACHINE and pid.isdecimal() and not processes.runs(int(pid))
             if not killed or time.monotonic() > patient:
                 what = "what a killed reproduction has started" if killed else "another reproduction"
                 raise UserError(f"{what} (process {pid} on {host}) writes to {folder}; wait for it, or set RESULTS.")
             time.sleep(0.2)  # what it has started is about to end
         lock.truncate(0)
-        lock.write(f"{os.getpid()} on {socket.gethostname()}")
+        lock.write(f"{os.getpid()} on {socket.gethostname()}\n{MACHINE}")
         lock.flush()
         yield lock.fileno()
 

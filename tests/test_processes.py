@@ -91,8 +91,12 @@ def test_a_run_that_is_ending_is_waited_for_and_one_that_goes_on_is_named(tmp_pa
         with pytest.raises(reproduce.UserError, match=rf"another reproduction \(process {os.getpid()} on .* writes to"):
             with reproduce._locked(tmp_path):
                 pass
-        host = (tmp_path / ".lock").read_text().partition(" on ")[2]
-        (tmp_path / ".lock").write_text(f"{ended.pid} on {host}")  # killed, and its Snakemake not gone yet
+        host, machine = (tmp_path / ".lock").read_text().partition(" on ")[2].split("\n")
+        (tmp_path / ".lock").write_text(f"{ended.pid} on {host}\nanother pod of that name")
+        with pytest.raises(reproduce.UserError, match=rf"another reproduction \(process {ended.pid} on {host}\)"):
+            with reproduce._locked(tmp_path):
+                pass
+        (tmp_path / ".lock").write_text(f"{ended.pid} on {host}\n{machine}")  # killed, and its Snakemake not gone yet
         monkeypatch.setattr(reproduce, "ENDING", 0.1)
         with pytest.raises(reproduce.UserError, match=rf"what a killed reproduction has started \(process {ended.pid}"):
             with reproduce._locked(tmp_path):
@@ -101,7 +105,7 @@ def test_a_run_that_is_ending_is_waited_for_and_one_that_goes_on_is_named(tmp_pa
     command = [sys.executable, "-c", f"{hold}; time.sleep(0.5)", str(tmp_path / ".lock")]
     held = subprocess.Popen(command, stdout=subprocess.PIPE)
     held.stdout.readline()
-    (tmp_path / ".lock").write_text(f"{ended.pid} on {host}")
+    (tmp_path / ".lock").write_text(f"{ended.pid} on {host}\n{machine}")
     monkeypatch.setattr(reproduce, "ENDING", 20)
     with reproduce._locked(tmp_path):
         assert held.poll() is not None or held.wait(2) == 0
