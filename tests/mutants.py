@@ -48,7 +48,11 @@ MODULES = dict(  # and the tests that answer for each
     data/checks: checks; data/csv_stream: csv_stream; data/format16: ptbdb brugada
     data/pamap2: pamap2 spec; data/uci_har: uci_har spec; data/dsads: dsads spec; data/hapt: hapt spec
     data/ptbdb: ptbdb spec; data/brugada: brugada spec; data/cinc2012: cinc2012 spec; data/mimic3: mimic3 spec
-    data/own: own; data/own_files: own; data/pairs: own study""".replace("\n", ";").split(";")
+    data/own: own; data/own_files: own; data/pairs: own study
+    related/__init__: related; related/hinton: hinton; related/mnist: hinton; related/generalised: generalised
+    related/generalised_tasks: generalised; related/gdda_svm: gdda_svm; related/gdda_tasks: gdda_svm
+    related/uni_kd: uni_kd; related/uni_kd_tasks: uni_kd
+    related/side_by_side: side_by_side""".replace("\n", ";").split(";")
 )
 COLUMNS = ("mutants", "tried", "killed", "timeout", "accepted", "survived")
 SECONDS = 25  # of tests for a mutant: slower ones are left out

@@ -11,6 +11,7 @@ from sklearn.datasets import make_blobs
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Perceptron
 from sklearn.model_selection import cross_val_score
+from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.estimator_checks import check_estimator
 
 from rdpd_nb import data
@@ -208,6 +209,9 @@ def test_soft_labels_by_hand_and_of_a_class_that_a_source_does_not_know():
     found = gdda_svm.soft_labels(source, x, np.arange(4), 4.0)
     np.testing.assert_allclose(found[:, :3], expected)
     assert (found[:, 3] == 0).all()
+    skewed = GaussianNB().fit(x, np.arange(len(x)) % 2)  # probabilities alone: their logarithms are the logits
+    p = np.sqrt(skewed.predict_proba(x))
+    np.testing.assert_allclose(gdda_svm.soft_labels(skewed, x, skewed.classes_, 2.0), p / p.sum(1, keepdims=True))
     half = Perceptron().fit(x, x[:, 0] > 0)  # no probabilities, and two classes
     found = gdda_svm.soft_labels(half, x, half.classes_, 2.0)
     np.testing.assert_allclose(found[:, 1], 1 / (1 + np.exp(-half.decision_function(x) / 2)))
@@ -268,6 +272,7 @@ def test_bad_input_is_one_sentence(parameters, labels, soft, words):
 def test_digits_have_one_target_and_shifted_sources_of_other_images():
     domains = gdda_svm.load("digits", "")
     target, sources = domains.roles(3)
+    assert domains.title == "Digits"
     assert domains.names[target] == "upright" and [domains.names[s] for s in sources] == list(gdda_tasks.SHIFTS)
     assert np.bincount(domains.domain).tolist() == [898] * 4 + [899]
     rows, y, test = domains.draw(target, 0, 1, 5)
@@ -297,6 +302,13 @@ def test_people_are_targets_in_turn_and_tested_on_recordings_of_their_own(monkey
     assert not shared and 0.4 < domains.pool.mean() < 0.5
     rows, y, test = domains.draw(target, 0, 1, 1)
     assert set(domains.domain[[*rows, *test]]) == {target} and (y >= 0).sum() == len(domains.classes)
+
+
+def test_the_raw_files_of_people_are_their_readers(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "locate", lambda task, source, raw: tmp_path / raw / source / task)
+    monkeypatch.setattr(data, "raw_files", lambda task, folder: [folder / "signals.txt"])
+    assert gdda_svm.files("hapt", "there") == [tmp_path / "there/real/hapt/signals.txt"]
+    assert gdda_svm.files("digits", "there") == []
 
 
 def office(path, **other):
@@ -331,6 +343,7 @@ def test_features_of_office31(tmp_path):
         ({"webcam_x": np.ones((794, 5))}, "webcam_x is not 795 rows"),
         ({"webcam_x": np.ones((795, 6))}, "as many as amazon_x"),
         ({"amazon_x": np.full((2817, 5), np.nan)}, "amazon_x is not 2817 rows of finite features"),
+        ({"webcam_x": np.where(np.eye(795, 5), np.inf, 0.0)}, "webcam_x is not 795 rows of finite features"),
         ({"dslr_y": np.arange(498) % 30}, "dslr_y is not 498 whole numbers, with all of 0 to 30"),
         ({"dslr_y": np.arange(498) % 31 + 1.0}, "dslr_y is not 498 whole numbers"),
     ],

@@ -37,7 +37,7 @@ def by_another_solver(start: float, delays: int) -> np.ndarray:
 
 def test_the_integrator_agrees_with_another_solver():
     x = tasks.mackey_glass(np.array([1.2, 0.6]), 5 * 17)
-    assert x.shape == (851, 2)
+    assert x.shape == (851, 2) and tasks.mackey_glass(np.array([1.2]), 20).shape == (201, 1), "not whole delays"
     for column, start in zip(x.T, (1.2, 0.6), strict=True):
         np.testing.assert_allclose(column, by_another_solver(start, 5), rtol=0, atol=2e-7)
 
@@ -138,6 +138,7 @@ def test_how_rows_are_chosen():
     for how in ("random", "spaced", "block"):
         taken = [tasks.choose_rows(usable[:5], 4, how, seed) for seed in range(40)]
         assert {int(t) for rows in taken for t in rows} == set(range(100, 105)), "the last one too"
+        assert all(len(set(rows.tolist())) == 4 for rows in taken)
 
 
 def test_the_chain_goes_up_to_the_teachers_last_step():
@@ -207,6 +208,12 @@ def test_ends_of_the_grid():
     assert (outcome.test[:, 0] == outcome.beside["Baseline"]).all(), "lambda 0 knows no teacher, at any temperature"
     assert outcome.test[0, 2] == outcome.beside["T = 1, λ = 1"]
     assert list(outcome.beside) == list(generalised.BESIDE)
+    rows = made_up()
+    test = rows.parts[2]
+    for name, stationary in {"LuPTS": False, "LuPTS, one A": True}.items():
+        right = (generalised.lupts(rows, 1.0, stationary) > 0) == rows.label
+        assert outcome.beside[name] == right[test].mean()
+    assert outcome.beside["LuPTS"] != outcome.beside["LuPTS, one A"]
 
 
 def test_a_label_of_the_test_rows_changes_no_fit():
@@ -267,8 +274,9 @@ def test_what_cannot_be_done_is_said_in_a_sentence():
         tasks.make_rows(series, np.arange(5, 20), TASKS["mackey_glass"], Choices((3, 8)))
     with pytest.raises(UserError, match=r"^there are 3 usable rows where 4 are needed; take fewer hours a step\.$"):
         tasks.choose_rows(np.arange(3), 4, "block", 0)
-    with pytest.raises(UserError, match=r"^all training rows of a draw have one label, so that nothing can be fitted"):
-        generalised.fit(np.ones((3, 1)), np.ones((1, 3)), 1.0)
+    for label in (0.0, 1.0):
+        with pytest.raises(UserError, match=r"^all training rows of a draw have one label, so that nothing can be"):
+            generalised.fit(np.ones((3, 1)), np.full((1, 3), label), 1.0)
 
 
 @pytest.mark.parametrize(

@@ -303,6 +303,12 @@ def test_a_bad_file_is_refused_in_one_sentence(raw, content, said):
     assert LABELS in message and said in message and "\n" not in message and message.endswith("download it again.")
 
 
+def test_labels_in_the_place_of_images(raw):
+    (raw / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(2049, (2,), bytes(9))))
+    with pytest.raises(UserError, match="where an idx file of images begins with 2051"):
+        hinton.read("mnist", str(raw))
+
+
 DAMAGE = {
     "cut off": lambda whole: whole[:40],
     "no end": lambda whole: whole[:-8],

@@ -76,9 +76,18 @@ def test_ours_beside_the_published_numbers(run):
         {"Method": "teacher", "Temperature": "20.0", "Published": "", "Ours": "0.88 ± 0.00", "Less published": "",
          "Seeds": "2"},
     ]  # fmt: skip
-    assert table.numbers["mean"].tolist() == [0.625, 0.875]
-    assert table.numbers["source"].tolist() == ["embedded", "embedded"]
+    first, other = table.numbers.to_dict("records")
+    assert first == pytest.approx(
+        {"method": "student", "temperature": 1.0, "published": 0.7, "mean": 0.625, "sd": 0.25 / 2**0.5, "low": np.nan,
+         "high": np.nan, "seeds": 2, "source": "embedded"}, nan_ok=True,
+    )  # fmt: skip
+    assert (other["mean"], other["sd"]) == (0.875, 0) and np.isnan(other["published"])
+    turned = related.compare(run, ROWS[::-1], ["method"], {}, "Made up")
+    assert turned.printed["Method"].tolist() == ["teacher", "student"], "in the order they come"
     rows = ROWS.assign(source=["simulated"] * 2 + ["embedded"] * 2)
+    one_seed = related.compare(run, rows[rows["seed"] == 1], ["method"], {}, "Made up")
+    assert one_seed.numbers["source"].tolist() == ["simulated", "embedded"]
+    assert one_seed.printed["Ours"].tolist() == ["0.750", "0.875"]
     alone = related.compare(run, rows, ["method"], {}, "Made up", repeats="draws")
     assert list(alone.printed) == ["Method", "Ours", "Draws"], "nothing is published"
     assert alone.caption.endswith("over draws.") and alone.numbers["source"].tolist() == ["simulated", "embedded"]
@@ -86,9 +95,13 @@ def test_ours_beside_the_published_numbers(run):
 
 def test_from_six_seeds_on_a_mean_has_its_interval(run):
     six = pd.DataFrame({"method": "a", "seed": range(6), "score": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]})
-    (row,) = related.compare(run, six, ["method"], {}, "Made up").numbers.to_dict("records")
+    table = related.compare(run, six, ["method"], {}, "Made up")
+    (row,) = table.numbers.to_dict("records")
     half = 2.570582 * 1.870829 / 6**0.5  # t(0.975, 5), the sample deviation
     assert (row["low"], row["high"]) == pytest.approx((3.5 - half, 3.5 + half), abs=1e-5)
+    assert table.printed["95 % interval"].tolist() == ["1.537 to 5.463"]
+    both = related.compare(run, pd.concat([six, six[:2].assign(method="b")]), ["method"], {}, "Made up")
+    assert both.printed["95 % interval"].tolist() == ["1.537 to 5.463", ""], "none of two seeds"
 
 
 def test_a_table_is_written_beside_the_others_and_named_in_the_manifest(run):

@@ -20,6 +20,34 @@ from rdpd_nb.systems import SYSTEMS
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+def test_each_task_has_its_score():
+    """Of two stays who died both are ranked before one of two who did not; of six activities four are named rightly."""
+    died, y = np.array([0.9, 0.4, 0.5, 0.1]), np.array([1, 1, 0, 0])
+    assert side_by_side.score("cinc2012", np.stack([1 - died, died], 1), y) == 0.75
+    named = np.array([0, 1, 2, 3, 5, 4])
+    assert side_by_side.score("hapt", np.eye(6)[named], np.arange(6)) == pytest.approx(4 / 6)
+
+
+def test_what_a_network_says_are_probabilities():
+    of, x = side_by_side.HAR, torch.randn(5, 9, 128, generator=torch.Generator().manual_seed(0))
+    network = side_by_side.Network(of, 16).train()
+    found = side_by_side.probability(network, x)
+    z = network.eval()(x)[1].detach().double().numpy()
+    assert found == pytest.approx(np.exp(z) / np.exp(z).sum(1, keepdims=True), abs=1e-6) and found.shape == (5, 6)
+
+
+def test_both_tasks_have_their_windows(monkeypatch):
+    """A real view of each data set, of the source that the table of systems names."""
+    for name, task in side_by_side.TASKS.items():
+        windows = made_up.make_windows(name, n=30)
+        monkeypatch.setattr(side_by_side.data, "load", lambda *given, windows=windows: windows)
+        side_by_side.load.cache_clear()
+        rich, poor = side_by_side.load(name, "")
+        assert rich is windows and set(poor.channels) < set(rich.channels)
+        assert SYSTEMS["side_by_side"].tasks[name] == task.source
+    side_by_side.load.cache_clear()
+
+
 # ------------------------------------------------------------------------------------------------ (a) the same people
 
 

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from made_up import make_windows
 
 from rdpd_nb import data, params, related, simulate
 from rdpd_nb.data import uci_har
@@ -21,6 +22,19 @@ LN9 = math.log(9)
 def test_networks_have_the_parameters_that_the_paper_counts(name):
     counted = [uni_kd.parameters(Network(SETS[name], width)) for width in (TEACHER, STUDENT)]
     assert counted == related.published("uni_kd")["parameters"][name]
+
+
+def test_what_the_last_block_gives_by_hand():
+    """128 steps, padded convolutions of 5 (2 a side) and of 8 (4 a side: one step more), pools of 2 padded by 1."""
+    lengths, length = [], 128
+    for kernel, padding in ((5, 2), (8, 4), (8, 4)):
+        length = (length + 2 * padding - kernel + 1 + 2) // 2
+        lengths.append(length)
+    x, found = torch.zeros(2, 9, 128), []
+    for layer in Network(HAR, STUDENT).layers:
+        x = layer(x)
+        found += [x.shape[-1]] * isinstance(layer, torch.nn.MaxPool1d)
+    assert found == lengths == [65, 34, 18]
 
 
 def test_the_students_parameters_counted_by_hand():
@@ -178,6 +192,109 @@ def test_no_label_of_the_target_is_seen(two, teacher):
         assert torch.equal(weights(fit(target)), weights(fit(hidden)))
 
 
+@pytest.fixture
+def double(two):
+    """The two people, and all that is made meanwhile, in double precision: rounding is not what a test looks at."""
+    torch.set_default_dtype(torch.float64)
+    yield [Person(p.x.double(), p.y, p.test_x.double(), p.test_y) for p in two]
+    torch.set_default_dtype(torch.float32)
+
+
+def adam(*networks: torch.nn.Module) -> torch.optim.Adam:
+    """As the paper has it, of all parameters of some networks."""
+    return torch.optim.Adam(torch.nn.ModuleList(networks).parameters(), lr=0.01, betas=(0.5, 0.99), weight_decay=1e-4)
+
+
+def step_by(optimiser: torch.optim.Adam, loss: torch.Tensor) -> None:
+    """A step of these parameters by this loss alone, and of no other's."""
+    every = optimiser.param_groups[0]["params"]
+    for p, gradient in zip(every, torch.autograd.grad(loss, every, retain_graph=True), strict=True):
+        p.grad = gradient
+    optimiser.step()
+
+
+def kl(q: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """KL of logits q from logits z at T = 4, a window a row."""
+    q, z = (q / 4).softmax(-1), (z / 4).softmax(-1)
+    return (q * (q / z).log()).sum(-1)
+
+
+def told_apart(z_s: torch.Tensor, z_t: torch.Tensor) -> torch.Tensor:
+    """What the domain discriminator minimises."""
+    return -(z_s.softmax(-1)[:, 1].log().mean() + z_t.softmax(-1)[:, 0].log().mean())
+
+
+def test_two_epochs_of_uni_kd_as_a_plain_loop_does_them(double):
+    """Without reversal: each network has its own loss and its own gradient, the student less `a` times the domain's."""
+    (source, target), T = double, 4.0
+    teacher = uni_kd.fit_alone(*double, HAR, 7, 1, TEACHER)
+    fitted, history = uni_kd.fit_uni_kd(*double, HAR, 5, 2, teacher)
+
+    torch.manual_seed(5)
+    student, adapt = Network(HAR, STUDENT), torch.nn.Linear(32, 128)
+    tell_features, tell_domain = uni_kd.discriminator(128, 64, 1), uni_kd.discriminator(32, 64, 2)
+    of_student, of_features, of_domain = adam(student, adapt), adam(tell_features), adam(tell_domain)
+    terms = []
+    for epoch, step, _, s, t in uni_kd.batches(source, target, HAR, 5, 2):
+        p = (2 * (epoch - 1) + step) / 4
+        a, beta = 2 / (1 + math.exp(-10 * p)) - 1, 0.1 * 9 ** (epoch / 2)
+        with torch.no_grad():
+            (g_s, q_s), (g_t, q_t) = teacher.eval()(source.x[s]), teacher(target.x[t])
+        (f_s, z_s), (f_t, z_t) = student(source.x[s]), student(target.x[t])
+        like_s, like_t = adapt(f_s), adapt(f_t)
+        his, ours = torch.cat([g_s, g_t]), torch.cat([like_s, like_t])
+        step_by(of_features, -tell_features(his).sigmoid().log().mean()
+                - (1 - tell_features(ours.detach()).sigmoid()).log().mean())  # fmt: skip
+        universal = -tell_features(ours).sigmoid().log().mean() + (like_s - g_s).abs().mean()
+        universal = universal + (like_t - g_t).abs().mean()
+        d_s, d_t = tell_domain(f_s), tell_domain(f_t)
+        w_s, w_t = (1 - (d.softmax(-1)[:, 0] - d.softmax(-1)[:, 1]).abs().detach() for d in (d_s, d_t))
+        joint = T**2 * ((w_s * kl(q_s, z_s)).mean() + (w_t * kl(q_t, z_t)).mean())
+        labels, domain = -z_s.softmax(-1)[range(32), source.y[s]].log().mean(), told_apart(d_s, d_t)
+        terms.append([x.item() for x in (labels, domain, joint, universal, torch.cat([w_s, w_t]).mean())])
+        before = [p.clone() for p in tell_domain.parameters()]
+        step_by(of_student, labels - a * (1 - beta) * domain + beta * joint + universal)
+        assert all(map(torch.equal, before, tell_domain.parameters()))
+        step_by(of_domain, (1 - beta) * domain)
+    torch.testing.assert_close(weights(fitted), weights(student), rtol=0, atol=1e-9)
+    assert history == pytest.approx(np.reshape(terms, (2, 2, 5)).mean(1), abs=1e-9)
+    names = ("source labels", "domain", "joint knowledge", "universal knowledge", "mean weight")
+    assert names == uni_kd.TERMS
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_two_epochs_of_plain_distillation_as_a_plain_loop_does_them(double, both):
+    source, target = double
+    teacher = uni_kd.fit_alone(*double, HAR, 7, 1, TEACHER).eval()
+    fitted = uni_kd.fit_distilled(*double, HAR, 5, 2, teacher, both=both)
+    torch.manual_seed(5)
+    student = Network(HAR, STUDENT)
+    optimiser = adam(student)
+    for *_, s, t in uni_kd.batches(source, target, HAR, 5, 2):
+        z_s = student(source.x[s])[1]
+        loss = -z_s.softmax(-1)[range(32), source.y[s]].log().mean()
+        loss = loss + 16 * kl(teacher(source.x[s])[1].detach(), z_s).mean()
+        if both:
+            loss = loss + 16 * kl(teacher(target.x[t])[1].detach(), student(target.x[t])[1]).mean()
+        step_by(optimiser, loss)
+    torch.testing.assert_close(weights(fitted), weights(student), rtol=0, atol=1e-9)
+
+
+def test_two_epochs_of_dann_as_a_plain_loop_does_them(double):
+    source, target = double
+    fitted = uni_kd.fit_dann(*double, HAR, 5, 2, STUDENT)
+    torch.manual_seed(5)
+    network, tell = Network(HAR, STUDENT), uni_kd.discriminator(32, 64, 2)
+    of_network, of_tell = adam(network), adam(tell)
+    for epoch, step, _, s, t in uni_kd.batches(source, target, HAR, 5, 2):
+        a = 2 / (1 + math.exp(-10 * (2 * (epoch - 1) + step) / 4)) - 1
+        (f_s, z_s), (f_t, _) = network(source.x[s]), network(target.x[t])
+        labels, domain = -z_s.softmax(-1)[range(32), source.y[s]].log().mean(), told_apart(tell(f_s), tell(f_t))
+        step_by(of_network, labels - a * domain)
+        step_by(of_tell, domain)
+    torch.testing.assert_close(weights(fitted), weights(network), rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("choice", RELEASED)
 def test_each_deviation_of_the_released_code_changes_the_student(two, teacher, choice):
     ours, _ = uni_kd.fit_uni_kd(*two, HAR, 0, 1, teacher)
@@ -226,6 +343,17 @@ def test_a_person_of_the_twin_is_the_one_in_the_simulators_files(monkeypatch, ra
     uni_kd_tasks.windows_of.cache_clear()
 
 
+def test_recorded_windows_are_a_persons_own_with_time_last(monkeypatch):
+    windows = make_windows("hapt", n=30)
+    monkeypatch.setattr(uni_kd_tasks, "recorded", lambda task, raw: windows)
+    uni_kd_tasks.windows_of.cache_clear()
+    x, y = uni_kd_tasks.windows_of("hapt", "", 1)
+    uni_kd_tasks.windows_of.cache_clear()
+    own = np.flatnonzero(windows.subject == 1)
+    assert 0 < len(own) < 30 and x.shape == (len(own), 9, 128) and np.array_equal(y, windows.label[own])
+    assert np.array_equal(x[0, 3], windows[own][0, :, 3])
+
+
 def test_thirty_of_a_hundred_windows_of_each_class_are_held_out():
     y = np.repeat([0, 1, 5], [100, 50, 10])
     train, test = uni_kd_tasks.held_out(y, 7)
@@ -257,6 +385,7 @@ def test_whose_scale_people_are_standardised_by():
     ("call", "words"),
     [
         (lambda: uni_kd_tasks.windows_of("twin", "", 31), "there is no person 31; .* from 1 to 30"),
+        (lambda: uni_kd_tasks.windows_of("twin", "", 0), "there is no person 0; .* from 1 to 30"),
         (lambda: uni_kd_tasks.check_choices(["log10", "log2"]), "there is no alternative 'log2'; use some of detached"),
         (lambda: uni_kd.files("hapt", "/nowhere"), "no raw files in /nowhere/hapt"),
     ],
@@ -295,3 +424,4 @@ def test_scenarios_are_pairs_of_people(scenarios):
 def test_what_the_released_code_does_otherwise_is_five_things():
     assert RELEASED == ("detached", "source_twice", "progress", "log10", "weights")
     assert {choice.why for choice in CHOICES.values()} == {"released code", "open"}
+    assert {*CHOICES} - {*RELEASED} == {"one_scale", "as_recorded", "by_time", "best_teacher"}

@@ -64,7 +64,7 @@ def save(run: Run, rows: pd.DataFrame, *read: str | np.ndarray) -> dict:
         "source": source_of(run),
         "parameters": run.parameters,
         "fingerprint": data.fingerprint(*read),
-        **records.environment(run.parameters.get("device", "cpu")),
+        **records.environment("cpu"),
         "seconds": round(time.perf_counter() - run.began, 2),
         "rows": json.loads(rows.to_json(orient="records", double_precision=15)),
     }
