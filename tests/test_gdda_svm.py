@@ -254,6 +254,8 @@ def test_cloned_with_frozen_sources_it_can_be_cross_validated():
         ({}, [0, 1, -1, -1], [[[0.5, 0.5]] * 3], r"of shape \(3, 2\); it should be \(4, 2\)"),
         ({}, [0, 1, -1, -1], [[[1.5, -0.5]] * 4], "not all from 0 to 1"),
         ({}, [0, 1, -1, -1], [[[np.nan, 0.5]] * 4], "not all from 0 to 1"),
+        ({}, [0, 1, -1, -1], [[[0.5, 0.5]] * 3 + [[1.5, 0.5]]], "not all from 0 to 1"),
+        ({}, [0, 1, -1, -1], [[[0.5, 0.5]] * 3 + [[-0.1, 0.5]]], "not all from 0 to 1"),
         ({"C": 0}, [0, 1, -1, -1], [], "C is 0; it should be a number above 0"),
         ({"temperature": "5"}, [0, 1, -1, -1], [], "temperature is '5'"),
         ({"loss": "mse"}, [0, 1, -1, -1], [], "loss is 'mse'; it should be 'cross_entropy' or 'hinge'"),
@@ -283,6 +285,7 @@ def test_digits_have_one_target_and_shifted_sources_of_other_images():
     np.testing.assert_array_equal(more[:60], rows), np.testing.assert_array_equal(same, test)
     np.testing.assert_array_equal(of_more[:60], y)
     assert set(domains.draw(target, 1, 1, 5)[0]) != set(rows)
+    assert len(domains.draw(target, 0, 1, 44)[0]) == 450, "all there are"
     with pytest.raises(UserError, match="upright has 450 rows to draw from, too few for 1 labelled and 45 unlabelled"):
         domains.draw(target, 0, 1, 45)
 

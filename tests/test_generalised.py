@@ -214,6 +214,9 @@ def test_ends_of_the_grid():
         right = (generalised.lupts(rows, 1.0, stationary) > 0) == rows.label
         assert outcome.beside[name] == right[test].mean()
     assert outcome.beside["LuPTS"] != outcome.beside["LuPTS, one A"]
+    train, y = rows.parts[0], rows.label.astype(float)
+    teacher = generalised.logits(generalised.fit(rows.teacher[train], y[None, train], 1.0), rows.teacher)[0]
+    assert outcome.beside["Teacher"] == ((teacher > 0) == rows.label)[test].mean()
 
 
 def test_a_label_of_the_test_rows_changes_no_fit():
@@ -272,11 +275,13 @@ def test_what_cannot_be_done_is_said_in_a_sentence():
         UserError, match=r"^the teacher of Mackey-Glass reads the steps 3, 8 after t; .* from 1 to 7\.$"
     ):
         tasks.make_rows(series, np.arange(5, 20), TASKS["mackey_glass"], Choices((3, 8)))
+    with pytest.raises(UserError, match=r"reads the steps 0, 3 after t"):
+        tasks.make_rows(series, np.arange(5, 20), TASKS["mackey_glass"], Choices((0, 3)))
     with pytest.raises(UserError, match=r"^there are 3 usable rows where 4 are needed; take fewer hours a step\.$"):
         tasks.choose_rows(np.arange(3), 4, "block", 0)
     for label in (0.0, 1.0):
         with pytest.raises(UserError, match=r"^all training rows of a draw have one label, so that nothing can be"):
-            generalised.fit(np.ones((3, 1)), np.full((1, 3), label), 1.0)
+            generalised.fit(np.ones((3, 1)), np.array([[0.0, 1.0, 1.0], [label] * 3]), 1.0)
 
 
 @pytest.mark.parametrize(

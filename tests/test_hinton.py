@@ -262,6 +262,8 @@ def raw(tmp_path, monkeypatch) -> Path:
     for name, (magic, sizes) in small.items():
         values = None if len(sizes) > 1 else bytes([7, 0, 9][: sizes[0]])
         (tmp_path / "mnist" / name).write_bytes(idx(magic, sizes, values))
+    test = tmp_path / "mnist" / f"t10k{images}"
+    test.write_bytes(test.read_bytes()[:-1] + b"\x33")  # 51 of 255
     packed = tmp_path / "mnist" / f"train{images}"
     content = packed.read_bytes()
     packed.with_suffix(".gz").write_bytes(gzip.compress(content[:-1] + b"\xff"))
@@ -272,6 +274,7 @@ def raw(tmp_path, monkeypatch) -> Path:
 def test_idx_files_packed_or_not(raw):
     images = hinton.read("mnist", str(raw))
     assert images.x.shape == (3, 28, 28) and images.x[2, 27, 27] == 1 and images.x.sum() == 1
+    assert images.x_test[1, 27, 27] == images.x_test.sum() == 0.2
     assert images.y.tolist() == [7, 0, 9] and images.x_test.shape == (2, 28, 28) and images.y_test.tolist() == [7, 0]
     assert len(hinton.files("mnist", str(raw))) == 4 and hinton.files("digits", str(raw)) == []
 

@@ -39,7 +39,7 @@ def given(**other):
 def test_a_record_is_read_as_it_was_saved_and_is_where_the_manifest_looks(run):
     saved = related.save(run, ROWS, "a name", np.arange(3.0))
     path = run.results_root / f"{related.record_name(run)}.json"
-    assert related.record_name(run) == "related/small/made_up"
+    assert related.record_name(run) == "related/small/made_up" and saved["notebook"] == "19_made_up"
     assert {k: v for k, v in read_record(path).items() if k != "sha256"} == saved
     assert pd.DataFrame(read_record(path)["rows"]).equals(ROWS)
     again = related.save(run, ROWS, "a name", np.arange(3.0) + 1)
@@ -69,7 +69,7 @@ def test_a_record_that_no_run_can_have_left(run, rows, words):
 
 def test_ours_beside_the_published_numbers(run):
     table = related.compare(run, ROWS, ["method", "temperature"], {("student", 1.0): 0.7}, "Made up", digits=2)
-    assert table.name == "made_up_small" and table.records == ["related/small/made_up"]
+    assert table.name == "made_up_small" and table.records == ["related/small/made_up"] and table.note == ""
     assert table.printed.to_dict("records") == [
         {"Method": "student", "Temperature": "1.0", "Published": "0.70", "Ours": "0.62 ± 0.18",
          "Less published": "-0.07", "Seeds": "2"},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rdpd_nb import params, training
+from rdpd_nb import anchor, params, training
 from rdpd_nb.data.windows import split
 from rdpd_nb.errors import UserError
 from rdpd_nb.files import root
@@ -169,6 +169,18 @@ def test_features_are_standardised_by_whom_is_said(monkeypatch):
     monkeypatch.setattr(side_by_side, "summaries", lambda task, raw: found)
     x = side_by_side.features("hapt", "", np.array([1, 2]), np.array([0, 1]))
     assert x.tolist() == [[1.0, 0.0], [5.0, 0.0]]
+    found[2, 1] = 4.0  # in a column that is the same in all of `by`: its distance, in its own unit
+    assert side_by_side.features("hapt", "", np.array([2]), np.array([0, 1])).tolist() == [[5.0, 3.0]]
+
+
+def test_summaries_are_those_of_the_anchor_a_row_a_window(monkeypatch):
+    poor = made_up.make_windows("hapt", n=30).select("acc")
+    monkeypatch.setattr(side_by_side, "load", lambda task, raw: (None, poor))
+    side_by_side.summaries.cache_clear()
+    found = side_by_side.summaries("hapt", "")
+    side_by_side.summaries.cache_clear()
+    assert found.shape == (len(poor), anchor.features(poor)[0].size) and found.dtype == np.float64
+    np.testing.assert_allclose(found[4], anchor.features(poor)[4].ravel())
 
 
 def test_networks_are_unikds_for_other_windows():
@@ -185,6 +197,7 @@ def test_networks_are_unikds_for_other_windows():
     ("call", "words"),
     [
         (lambda: side_by_side.scenario("cinc2012", "", 2, 5), "there is no ICU 5; scenarios are pairs of 1, 2, 3, 4"),
+        (lambda: side_by_side.scenario("hapt", "", 2, 31), "there is no person 31; scenarios are pairs of 1 to 30"),
         (lambda: side_by_side.few_labels(np.array([0, 0, 1]), 2, 0), "has 1 windows of class 1 to label.*asks for 2"),
         (lambda: side_by_side.files("hapt", "/nowhere"), "no raw files in /nowhere/hapt"),
     ],

@@ -344,11 +344,13 @@ def test_a_person_of_the_twin_is_the_one_in_the_simulators_files(monkeypatch, ra
 
 
 def test_recorded_windows_are_a_persons_own_with_time_last(monkeypatch):
-    windows = make_windows("hapt", n=30)
-    monkeypatch.setattr(uni_kd_tasks, "recorded", lambda task, raw: windows)
-    uni_kd_tasks.windows_of.cache_clear()
-    x, y = uni_kd_tasks.windows_of("hapt", "", 1)
-    uni_kd_tasks.windows_of.cache_clear()
+    windows, asked = make_windows("hapt", n=30), []
+    monkeypatch.setattr(uni_kd_tasks.data, "load", lambda *given: asked.append(given) or windows)
+    caches = uni_kd_tasks.windows_of, uni_kd_tasks.recorded
+    [of.cache_clear() for of in caches]
+    x, y = uni_kd_tasks.windows_of("hapt", "there", 1)
+    [of.cache_clear() for of in caches]
+    assert asked == [("hapt", "all", "real", "there")]
     own = np.flatnonzero(windows.subject == 1)
     assert 0 < len(own) < 30 and x.shape == (len(own), 9, 128) and np.array_equal(y, windows.label[own])
     assert np.array_equal(x[0, 3], windows[own][0, :, 3])
