@@ -16,6 +16,8 @@ from rdpd_nb.draws import MaskBits, dropout_masks, epoch_order, mask_shapes, noi
 from rdpd_nb.engine import batches
 from rdpd_nb.engine.batches import Inputs, Masks, epoch_batches
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 
 

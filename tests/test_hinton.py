@@ -20,6 +20,8 @@ from rdpd_nb.errors import UserError
 from rdpd_nb.files import root
 from rdpd_nb.related import hinton, mnist
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PLAIN = hinton.Recipe(10, 3e-3)
 SIZES = (64, 7, 6, 10)
 

@@ -13,6 +13,8 @@ from rdpd_nb.data import SPECS
 from rdpd_nb.losses import member_loss
 from rdpd_nb.paper import METHODS, Protocol
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 T = 2.0
 # With T = 2, logits of logarithms of squares give simple fractions: S(x, 1) = (9, 4, 1) / 14, S(x, 2) = (3, 2, 1) / 6.
 LOGITS = torch.tensor([math.log(9), math.log(4), 0.0], dtype=torch.float64)

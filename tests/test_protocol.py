@@ -22,6 +22,8 @@ from rdpd_nb.models import RCNN
 from rdpd_nb.paper import NOT_RELEASED, SWITCHES, Protocol
 from rdpd_nb.training import fit, make_member
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -22,6 +22,8 @@ from rdpd_nb.errors import UserError
 from rdpd_nb.models import RCNN
 from rdpd_nb.paper import METHODS
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 BEACONS = '''
 """Two beacons, a CSV file a ship: the colour is the class."""

@@ -15,6 +15,8 @@ from rdpd_nb.related import uni_kd, uni_kd_tasks
 from rdpd_nb.related.uni_kd import HAR, SETS, STUDENT, TEACHER, Network
 from rdpd_nb.related.uni_kd_tasks import CHOICES, RELEASED, Person
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 LN9 = math.log(9)
 
 
