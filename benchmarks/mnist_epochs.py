@@ -2,19 +2,18 @@
 
 `python benchmarks/mnist_epochs.py RAW` trains a teacher and students (alone, and with soft labels at T = 20) for each
 line of LENGTHS and writes mnist_epochs.csv: errors of 10,000 test images, a line a length and seed. Some four hours on
-one core; what is done is kept under results/mnist_epochs and taken over. --only 135,25 does one line of LENGTHS.
+one core; what is done is kept under results/mnist_epochs and taken over. --only 135,25 prints one line of LENGTHS.
 
 The first line may differ from notebook 13 by a few errors, since more nets train at once there, which rounds otherwise.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import pandas as pd
 
+from rdpd_nb.errors import UserError
 from rdpd_nb.files import replace_file, root
-from rdpd_nb.records import write_json
 from rdpd_nb.related import hinton
 
 LENGTHS = ((45, 25), (45, 100), (135, 25))  # epochs of the teacher and of its students; the first are the notebook's
@@ -22,10 +21,8 @@ SEEDS, TEMPERATURE, ALPHA = (0, 1, 2), 20.0, 0.9
 
 
 def study(images: hinton.Images, of_teacher: int, of_students: int, folder: Path) -> list[dict]:
-    """Errors on the test images of each seed's three nets, which take up checkpoints in the folder."""
-    path = folder / f"{of_teacher}_{of_students}.json"
-    if path.is_file():
-        return json.loads(path.read_text())["rows"]
+    """Errors on the test images of each seed's three nets. Trainings are taken up from the folder, where checkpoints of
+    their last step stay; those of other code or images are not."""
     setting, counts = hinton.TASKS["mnist"], {}
     parts = [hinton.split("mnist", images, seed)[0] for seed in SEEDS]
     teachers = hinton.fit(
@@ -42,17 +39,18 @@ def study(images: hinton.Images, of_teacher: int, of_students: int, folder: Path
     by_member = hinton.errors(hinton.predict(students, images.x_test), images.y_test)
     counts |= zip(of, by_member.split(len(SEEDS)), strict=True)
     lengths = {"teacher_epochs": of_teacher, "epochs": of_students}
-    found = [lengths | {"seed": s} | {net: int(c[i]) for net, c in counts.items()} for i, s in enumerate(SEEDS)]
-    write_json(path, {"rows": found})
-    return found
+    return [lengths | {"seed": s} | {net: int(c[i]) for net, c in counts.items()} for i, s in enumerate(SEEDS)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("raw", help="folder that holds mnist/")
-    parser.add_argument("--only", type=lambda text: tuple(map(int, text.split(","))))
+    parser.add_argument("--only", type=lambda text: tuple(map(int, text.split(","))), choices=LENGTHS)
     given = parser.parse_args()
-    images, rows = hinton.read("mnist", given.raw), []
+    try:
+        images, rows = hinton.read("mnist", given.raw), []
+    except UserError as error:
+        parser.error(str(error))
     for lengths in [given.only] if given.only else LENGTHS:
         rows += study(images, *lengths, root() / "results/mnist_epochs")
     frame = pd.DataFrame(rows)

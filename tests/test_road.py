@@ -105,16 +105,14 @@ def run_road(folder: Path, classes: int = 2, shuffled: bool = False) -> dict[str
 
 
 @pytest.fixture(scope="module")
-def clear(tmp_path_factory):
+def clear(one_thread, tmp_path_factory):
     """The road where the port beacon says which of three classes it is."""
-    torch.set_num_threads(1)
     yield from run_road(tmp_path_factory.mktemp("clear"), classes=3)
 
 
 @pytest.fixture(scope="module")
-def shuffled(tmp_path_factory):
+def shuffled(one_thread, tmp_path_factory):
     """The road where nothing says the class."""
-    torch.set_num_threads(1)
     yield from run_road(tmp_path_factory.mktemp("shuffled"), shuffled=True)
 
 
